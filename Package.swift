@@ -1,0 +1,51 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of every Swift target: the Swift 6 language mode comes with the tools version; strict memory safety makes
+/// each use of an unsafe construct say so, and no warning is left standing.
+let strict: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+  name: "BarKV",
+  products: [
+    .library(name: "BarKV", targets: ["BarKV"]),
+    .library(name: "BarKVFoundation", targets: ["BarKVFoundation"]),
+    .executable(name: "kvcli", targets: ["kvcli"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+  ],
+  targets: [
+    // Persistent-memory primitives: flush, non-temporal copy, mapping, msync.
+    .systemLibrary(name: "CLibPMem", pkgConfig: "libpmem", providers: [.apt(["libpmem-dev"])]),
+    // CRC32C at memory speed.
+    .systemLibrary(name: "CLibISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
+    // What Swift cannot say itself: fences, prefetches, futex, membarrier, thread-local slots, the fork guard.
+    .target(name: "CBarKV"),
+    .target(
+      name: "BarKV",
+      dependencies: [
+        "CBarKV", "CLibPMem", "CLibISAL",
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: strict
+    ),
+    // `Data` as key and value: a layer of its own, so that the core does not pull in Foundation.
+    .target(name: "BarKVFoundation", dependencies: ["BarKV"], swiftSettings: strict),
+    .executableTarget(
+      name: "kvcli",
+      dependencies: [
+        "BarKV",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: strict
+    ),
+    .testTarget(name: "BarKVTests", dependencies: ["BarKV", "BarKVFoundation", "CBarKV"], swiftSettings: strict),
+    .testTarget(name: "CLITests", dependencies: ["BarKV", "kvcli"], swiftSettings: strict),
+  ]
+)

@@ -1,0 +1,116 @@
+import CBarKV
+import Synchronization
+
+/// One partition's hash table: buckets of a cache line, eight slots each, in the order of the hash.
+///
+/// A key stands in its home bucket or, where that is full, in one after it. Slots are filled from the front, and an empty
+/// one ends every search, so most searches touch one line. Any number of buckets will do: a table grows by a third, which
+/// keeps it fuller than doubling would.
+///
+/// The value is a pointer and a bucket count in one word, so that a reader gets both with one load.
+@safe
+struct IndexTable {
+  let word: UInt64
+
+  static let slotsPerBucket = 8
+  private static let countBits: UInt64 = 22
+
+  @inline(__always)
+  init(word: UInt64) {
+    self.word = word
+  }
+
+  /// A table of `bucketCount` empty buckets.
+  init(bucketCount: Int) {
+    precondition(bucketCount >= 1 && bucketCount < 1 << Int(Self.countBits), "a partition of that size is not built")
+    let memory = unsafe allocateLines(bytes: bucketCount * lineSize)
+    // Addresses have 48 bits, the lowest 6 of which are zero here.
+    let address = UInt64(UInt(bitPattern: memory)) >> 6
+    precondition(address >> (64 - Self.countBits) == 0, "an address beyond 48 bits")
+    word = address << Self.countBits | UInt64(bucketCount)
+  }
+
+  @inline(__always)
+  var bucketCount: Int { Int(truncatingIfNeeded: word & ((1 << Self.countBits) - 1)) }
+
+  @inline(__always)
+  private var slots: UnsafeMutablePointer<Atomic<UInt64>> {
+    unsafe UnsafeMutablePointer(bitPattern: UInt(truncatingIfNeeded: (word >> Self.countBits) << 6))!
+  }
+
+  /// The memory, to be retired.
+  var memory: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(slots) }
+  /// The size of the memory.
+  var byteCount: Int { bucketCount * lineSize }
+  var slotCount: Int { bucketCount * Self.slotsPerBucket }
+
+  @inline(__always)
+  func homeBucket(_ fragment: UInt64) -> Int {
+    Int(truncatingIfNeeded: (fragment &* UInt64(bucketCount)) >> IndexSlot.fragmentBits)
+  }
+
+  @inline(__always)
+  func prefetch(_ fragment: UInt64) {
+    unsafe barkv_prefetch(UnsafeRawPointer(slots + homeBucket(fragment) * Self.slotsPerBucket))
+  }
+
+  /// The slot at a position that a search gave.
+  @inline(__always)
+  func slot(_ position: Int) -> IndexSlot {
+    assert(position >= 0 && position < slotCount)
+    return unsafe IndexSlot(bits: slots[position].load(ordering: .acquiring))
+  }
+
+  /// Sets a slot; readers see the old or the new one.
+  @inline(__always)
+  func set(_ position: Int, _ slot: IndexSlot) {
+    assert(position >= 0 && position < slotCount)
+    unsafe slots[position].store(slot.bits, ordering: .releasing)
+  }
+
+  /// The first slot with this fragment whose record `matches`, as it was when it was matched, and its position.
+  @inline(__always)
+  func find(_ fragment: UInt64, matches: (Int) -> Bool) -> (position: Int, slot: IndexSlot)? {
+    var bucket = homeBucket(fragment)
+    for _ in 0..<bucketCount {
+      let first = bucket &* Self.slotsPerBucket
+      for position in first..<first &+ Self.slotsPerBucket {
+        let slot = self.slot(position)
+        if slot == .empty { return nil }
+        if slot.fragment == fragment, slot.isOccupied, matches(slot.line) { return (position, slot) }
+      }
+      bucket &+= 1
+      if bucket == bucketCount { bucket = 0 }
+    }
+    return nil
+  }
+
+  /// The position at which a key with this fragment may be added: the first free one of its search. The table has one.
+  func freePosition(_ fragment: UInt64) -> Int {
+    var bucket = homeBucket(fragment)
+    for _ in 0..<bucketCount {
+      let first = bucket * Self.slotsPerBucket
+      for position in first..<first + Self.slotsPerBucket where !slot(position).isOccupied { return position }
+      bucket += 1
+      if bucket == bucketCount { bucket = 0 }
+    }
+    preconditionFailure("a table without a free slot")
+  }
+
+  /// Whether the slot at `position` may become empty again: only while its bucket was never full, so that no search has
+  /// gone past it, and only from the back, so that a bucket stays filled from the front.
+  func mayEmpty(_ position: Int) -> Bool {
+    position % Self.slotsPerBucket != Self.slotsPerBucket - 1 && slot(position + 1) == .empty
+  }
+
+  /// Whether so many used slots make searches long: beyond 13 of 16 a bucket that overflows is common.
+  @inline(__always)
+  func isCrowded(usedSlots: Int) -> Bool {
+    usedSlots &* 16 > slotCount &* 13
+  }
+
+  /// A table that `count` keys fill to three fifths: a third more makes it crowded.
+  init(roomFor count: Int) {
+    self.init(bucketCount: count * 5 / (3 * Self.slotsPerBucket) + 1)
+  }
+}

@@ -1,0 +1,62 @@
+/// A writer's own open segment, with the buffer in which it builds a record.
+///
+/// A lane is used by one thread at a time, which holds the lane's lock.
+///
+/// Invariants, while nobody holds the lock:
+/// - `isSettled`: all that the lane wrote is durable;
+/// - `position <= limit`, both line-aligned and inside the segment; the line at `limit` is kept for a seal;
+/// - what lies behind `position` in the segment is no record of this generation.
+@safe
+struct Lane: ~Copyable {
+  /// The open segment, or -1.
+  var segment = -1
+  /// Where the open segment starts.
+  var start = 0
+  /// Where the next record goes.
+  var position = 0
+  /// Where records must end.
+  var limit = 0
+  /// What the record checksums start from.
+  var salt: UInt32 = 0
+  var baseSequence: UInt64 = 0
+  /// The open segment's generation, or that of the last one; 0 before the first.
+  var generation: UInt64 = 0
+  /// Whether everything written so far is durable.
+  var isSettled = true
+  /// What the next barrier has to cover.
+  var dirty: Range<Int> = 0..<0
+  /// Lines set aside for the tombstones of keys that this lane will add.
+  var credit = 0
+
+  /// The segment that takes extents, or -1.
+  var extentSegment = -1
+  var extentPosition = 0
+  var extentLimit = 0
+
+  /// Where a record is put together before it goes out in whole lines.
+  let scratch: UnsafeMutableRawPointer
+
+  /// - Parameter scratchBytes: the longest record, in whole lines.
+  init(scratchBytes: Int) {
+    unsafe scratch = allocateLines(bytes: scratchBytes)
+  }
+
+  deinit {
+    unsafe scratch.deallocate()
+  }
+
+  /// The room for records in the open segment, in bytes.
+  @inline(__always)
+  var room: Int { limit &- position }
+
+  /// Remembers that `range` was written and not yet made durable.
+  @inline(__always)
+  mutating func soil(_ range: Range<Int>) {
+    if isSettled {
+      dirty = range
+      isSettled = false
+    } else {
+      dirty = min(dirty.lowerBound, range.lowerBound)..<max(dirty.upperBound, range.upperBound)
+    }
+  }
+}

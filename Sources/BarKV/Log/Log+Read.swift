@@ -1,0 +1,139 @@
+import CBarKV
+
+/// Looking at records in place.
+extension Log {
+  /// The hash of a key in this store.
+  @unsafe
+  @inline(__always)
+  func hash(_ key: UnsafeRawBufferPointer) -> UInt64 {
+    unsafe KeyHash.of(key, seed: superblock.seed)
+  }
+
+  /// The key of the record at `line`, in place.
+  @unsafe
+  func key(ofRecordAtLine line: Int) -> UnsafeRawBufferPointer? {
+    let offset = line * lineSize
+    guard let header = unsafe Record.header(medium.bytes, at: offset), header.byteCount <= medium.length - offset else {
+      return nil
+    }
+    let start = offset + Record.headerBytes
+    return unsafe UnsafeRawBufferPointer(rebasing: medium.bytes[start..<start + header.keyLength])
+  }
+
+  /// The reference in the record at `line`, if it has one.
+  func extentReference(ofRecordAtLine line: Int) -> ExtentReference? {
+    let offset = line * lineSize
+    guard let header = unsafe Record.header(medium.bytes, at: offset), header.kind == .putExtent,
+      header.valueLength == ExtentReference.encodedBytes, header.byteCount <= medium.length - offset
+    else { return nil }
+    return unsafe ExtentReference(medium.bytes.baseAddress! + offset + Record.headerBytes + header.keyLength)
+  }
+
+  /// Whether the record at `line` is about `key`.
+  @unsafe
+  @inline(__always)
+  func record(atLine line: Int, hasKey key: UnsafeRawBufferPointer) -> Bool {
+    let region = unsafe medium.bytes
+    let offset = line &* lineSize
+    // The index names lines that validated once; the medium may have changed since, never where its end is.
+    guard offset <= region.count &- lineSize, key.count <= region.count &- offset &- Record.headerBytes else {
+      return false
+    }
+    let record = unsafe region.baseAddress! + offset
+    guard unsafe Int(record.littleEndian(UInt16.self, at: 8)) == key.count else { return false }
+    return unsafe barkv_equal(record + Record.headerBytes, key.baseAddress!, key.count)
+  }
+
+  /// The value of the record at `line`, in place.
+  ///
+  /// - Throws: ``StoreError/damagedRecord(offset:)`` where what stands there can no longer be a value, and, when
+  ///   `verifying`, where a checksum is wrong.
+  @unsafe
+  @inline(__always)
+  func value(ofRecordAtLine line: Int, verifying: Bool) throws(StoreError) -> UnsafeRawBufferPointer {
+    let region = unsafe medium.bytes
+    let offset = line &* lineSize
+    guard let header = unsafe Record.header(region, at: offset), header.byteCount <= region.count &- offset else {
+      throw .damagedRecord(offset: UInt64(offset))
+    }
+    if verifying { try checkRecord(at: offset) }
+    let start = offset &+ Record.headerBytes &+ header.keyLength
+    let bytes = unsafe UnsafeRawBufferPointer(start: region.baseAddress! + start, count: header.valueLength)
+    if header.kind == .put { return unsafe bytes }
+    return try unsafe extentValue(bytes, header: header, offset: offset, verifying: verifying)
+  }
+
+  @unsafe
+  @inline(never)
+  private func extentValue(
+    _ bytes: UnsafeRawBufferPointer, header: Record.Header, offset: Int, verifying: Bool
+  ) throws(StoreError) -> UnsafeRawBufferPointer {
+    guard header.kind == .putExtent, header.valueLength == ExtentReference.encodedBytes else {
+      throw .damagedRecord(offset: UInt64(offset))
+    }
+    let reference = unsafe ExtentReference(bytes.baseAddress!)
+    guard let value = unsafe extent(reference) else { throw .damagedRecord(offset: UInt64(offset)) }
+    if verifying {
+      let salt = unsafe segments[geometry.segment(at: reference.offset)].pointee.salt
+      guard unsafe Checksum.of(value, seed: salt) == reference.checksum else {
+        throw .damagedRecord(offset: UInt64(reference.offset))
+      }
+    }
+    return unsafe value
+  }
+
+  @inline(never)
+  private func checkRecord(at offset: Int) throws(StoreError) {
+    let segment = geometry.segment(at: offset)
+    let salt = unsafe segments[segment].pointee.salt
+    let limit = geometry.segmentOffset(segment) + geometry.segmentSize
+    guard unsafe Record.validate(medium.bytes, at: offset, limit: limit, salt: salt) != nil else {
+      throw .damagedRecord(offset: UInt64(offset))
+    }
+  }
+
+  /// What a record keeps occupied.
+  struct Footprint {
+    /// The record's own lines.
+    var lines: Int
+    /// The lines of its extent, and the segment they are in; none where the value is in the record.
+    var extentLines = 0
+    var extentSegment = -1
+    /// The lines set aside for the key's tombstone.
+    var tombstoneLines: Int
+    var isDelete = false
+
+    @inline(__always)
+    var totalLines: Int { lines &+ extentLines }
+  }
+
+  /// What the record at `line` keeps occupied.
+  @inline(__always)
+  func footprint(ofRecordAtLine line: Int) -> Footprint {
+    let offset = line &* lineSize
+    guard let header = unsafe Record.header(medium.bytes, at: offset) else {
+      return Footprint(lines: 1, tombstoneLines: 1)
+    }
+    var footprint = Footprint(
+      lines: header.lines, tombstoneLines: tombstoneReserve(keyLength: header.keyLength),
+      isDelete: header.kind == .delete)
+    if header.kind == .putExtent { addExtent(to: &footprint, offset: offset) }
+    return footprint
+  }
+
+  @inline(never)
+  private func addExtent(to footprint: inout Footprint, offset: Int) {
+    guard let reference = extentReference(ofRecordAtLine: offset / lineSize), unsafe extent(reference) != nil else {
+      return
+    }
+    footprint.extentLines = extentLines(bytes: reference.length)
+    footprint.extentSegment = geometry.segment(at: reference.offset)
+  }
+
+  /// The lines to set aside for the tombstone of a key.
+  @inline(__always)
+  func tombstoneReserve(keyLength: Int) -> Int {
+    let lines = Record.lines(keyLength: keyLength, valueLength: 0)
+    return lines == 1 ? 1 : Space.reserve(tombstoneLines: lines, geometry: geometry)
+  }
+}

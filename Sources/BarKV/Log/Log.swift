@@ -1,0 +1,228 @@
+import CBarKV
+import Synchronization
+
+/// The log: lanes that append records to segments of their own.
+///
+/// A record becomes durable with the barrier that follows it (``settle(_:)``), and means nothing before. There is no tail
+/// pointer: a record proves itself by its checksum, which starts from a salt that only this use of this segment has.
+@safe
+final class Log: @unchecked Sendable {
+  // Safe to share: a lane is touched by the thread that holds its lock; the rest is atomic, or never changes.
+
+  let medium: Medium
+  let superblock: Superblock
+  let geometry: Geometry
+  let space: Space
+  let segments: SegmentTable
+  let laneCount: Int
+  private let lanes: UnsafeMutablePointer<Lane>
+  private let locks: UnsafeMutablePointer<Atomic<UInt32>>
+  /// A lock word has a line of its own.
+  private static var lockStride: Int { lineSize / 4 }
+
+  /// The sequence number given out last.
+  let sequence: Atomic<UInt64>
+  /// The generation given out last: the owner epoch above, a counter below.
+  private let generation: Atomic<UInt64>
+
+  /// How many times the store was opened for writing, this time included.
+  let ownerEpoch: UInt64
+
+  init(
+    medium: Medium, superblock: Superblock, space: Space, segments: SegmentTable, maximumLanes: Int, sequence: UInt64,
+    ownerEpoch: UInt64
+  ) {
+    self.medium = medium
+    self.superblock = superblock
+    self.geometry = superblock.geometry
+    self.space = space
+    self.segments = segments
+    self.sequence = Atomic(sequence)
+    self.generation = Atomic(ownerEpoch << 32)
+    self.ownerEpoch = ownerEpoch
+    laneCount = superblock.geometry.laneCount(
+      maximum: min(maximumLanes, Manifest.capacity(superblock.geometry)))
+    unsafe lanes = .allocate(capacity: laneCount)
+    unsafe locks = .allocate(capacity: laneCount * Self.lockStride)
+    let scratch =
+      lineSize
+      + roundUp(
+        Record.headerBytes + geometry.maximumKeyLength
+          + max(Record.maximumInlineValue, ExtentReference.encodedBytes, BatchFragment.encodedBytes), to: lineSize)
+    for lane in 0..<laneCount {
+      unsafe (lanes + lane).initialize(to: Lane(scratchBytes: scratch))
+      unsafe (locks + lane * Self.lockStride).initialize(to: Atomic(0))
+    }
+  }
+
+  deinit {
+    unsafe lanes.deinitialize(count: laneCount)
+    unsafe lanes.deallocate()
+    unsafe locks.deallocate()
+    segments.deallocate()
+  }
+
+  // MARK: Lanes
+
+  @inline(__always)
+  func lock(_ lane: Int) -> FutexLock {
+    assert(lane >= 0 && lane < laneCount)
+    return unsafe FutexLock(locks + lane * Self.lockStride)
+  }
+
+  /// The lane, whose lock the caller holds.
+  @inline(__always)
+  subscript(lane: Int) -> UnsafeMutablePointer<Lane> {
+    assert(lane >= 0 && lane < laneCount)
+    return unsafe lanes + lane
+  }
+
+  /// Takes a free lane, the calling thread's usual one if it is free. Give it back by ``release(_:)``.
+  @inline(__always)
+  func acquireLane() -> Int {
+    let usual = Int(barkv_thread_slot()) % laneCount
+    if lock(usual).tryLock() { return usual }
+    return acquireAnotherLane(usual)
+  }
+
+  @inline(never)
+  private func acquireAnotherLane(_ usual: Int) -> Int {
+    for step in 1..<max(laneCount, 2) {
+      let lane = (usual + step) % laneCount
+      if lock(lane).tryLock() { return lane }
+    }
+    lock(usual).lock()
+    return usual
+  }
+
+  /// Gives back a lane.
+  @inline(__always)
+  func release(_ lane: Int) {
+    lock(lane).unlock()
+  }
+
+  // MARK: Appending: the caller holds the lane
+
+  /// Takes `count` sequence numbers and gives the first.
+  @inline(__always)
+  func takeSequence(_ count: UInt64 = 1) -> UInt64 {
+    sequence.wrappingAdd(count, ordering: .relaxed).newValue &- count &+ 1
+  }
+
+  /// Whether the lane's open segment takes `bytes` more bytes of records; numbers from `count` operations on included.
+  @inline(__always)
+  func hasRoom(_ lane: Int, bytes: Int) -> Bool {
+    // The sequence may run on in other lanes meanwhile; a margin of 2^31 is never used up in between.
+    unsafe self[lane].pointee.room >= bytes
+      && sequence.load(ordering: .relaxed) &- self[lane].pointee.baseSequence < UInt64(1) << 31
+  }
+
+  /// Appends a record to the lane's open segment, which has room for it.
+  ///
+  /// - Parameter fill: puts key and value, `keyLength + valueLength` bytes, where it is told.
+  /// - Returns: the record's offset in the region. It is durable after ``settle(_:)``.
+  @unsafe
+  @inline(__always)
+  func append(
+    _ lane: Int, kind: RecordKind, sequence: UInt64, keyLength: Int, valueLength: Int, site: MediumSite = .record,
+    fill: (UnsafeMutableRawPointer) -> Void
+  ) throws(StoreError) -> Int {
+    let state = unsafe self[lane]
+    let bytes = Record.headerBytes &+ keyLength &+ valueLength
+    let padded = roundUp(bytes, to: lineSize)
+    let position = unsafe state.pointee.position
+    unsafe precondition(padded <= state.pointee.limit &- position || kind == .seal, "an append without room")
+    let record = unsafe state.pointee.scratch
+    // The last line's padding, before the rest is laid over it.
+    let lastLine = unsafe record + (padded &- lineSize)
+    unsafe lastLine.initializeMemory(as: UInt64.self, repeating: 0, count: lineSize / 8)
+    unsafe fill(record + Record.headerBytes)
+    unsafe Record.seal(
+      record, delta: UInt32(truncatingIfNeeded: sequence &- state.pointee.baseSequence), keyLength: keyLength,
+      valueLength: valueLength, kind: kind, isSettled: state.pointee.isSettled, salt: state.pointee.salt)
+    try unsafe medium.write(UnsafeRawBufferPointer(start: record, count: padded), at: position, site: site)
+    unsafe state.pointee.position = position &+ padded
+    unsafe state.pointee.soil(position..<position &+ padded)
+    return position
+  }
+
+  /// Makes durable what the lane wrote: one barrier, or a share of one.
+  @inline(__always)
+  func settle(_ lane: Int) throws(StoreError) {
+    let state = unsafe self[lane]
+    try unsafe medium.barrier(state.pointee.dirty, site: .record)
+    unsafe state.pointee.isSettled = true
+    unsafe segments.setUsed(
+      (state.pointee.position &- state.pointee.start) / lineSize, segment: state.pointee.segment)
+  }
+
+  // MARK: Segments
+
+  /// Ends the lane's open segment, if it has one, by a seal. The seal is durable with the next barrier.
+  func sealSegment(_ lane: Int) throws(StoreError) {
+    let state = unsafe self[lane]
+    guard unsafe state.pointee.segment >= 0 else { return }
+    let segment = unsafe state.pointee.segment
+    _ = try unsafe append(
+      lane, kind: .seal, sequence: state.pointee.baseSequence, keyLength: 0, valueLength: 0, site: .seal,
+      fill: { _ in })
+    segments.setUsed(geometry.segmentSize / lineSize, segment: segment)
+    unsafe state.pointee.segment = -1
+    unsafe state.pointee.position = 0
+    unsafe state.pointee.limit = 0
+  }
+
+  /// A generation that was never given out before.
+  func takeGeneration() -> UInt64 {
+    generation.wrappingAdd(1, ordering: .relaxed).newValue
+  }
+
+  /// Ends the lane's open segment and opens the free segment `segment`. Its header is durable with the next barrier.
+  ///
+  /// - Parameter baseSequence: no record in the segment will have a lower number.
+  func openSegment(_ lane: Int, _ segment: Int, baseSequence: UInt64) throws(StoreError) {
+    let state = unsafe self[lane]
+    let previous = unsafe state.pointee.generation
+    try sealSegment(lane)
+    let header = SegmentHeader(
+      kind: .log, segment: segment, generation: takeGeneration(), baseSequence: baseSequence,
+      previousGeneration: previous)
+    let start = geometry.segmentOffset(segment)
+    medium.prepare(start..<start + geometry.segmentSize)
+    segments.adopt(
+      header, salt: header.salt(seed: superblock.seed), usedLines: Geometry.segmentHeaderBytes / lineSize)
+    enter(lane, segment: segment, usedLines: Geometry.segmentHeaderBytes / lineSize)
+    try header.write(to: medium, superblock: superblock)
+    unsafe state.pointee.soil(start..<start + Geometry.segmentHeaderBytes)
+  }
+
+  /// Ends the lane's open segment and goes on in one that an earlier owner left. The lane is settled before.
+  func resumeSegment(_ lane: Int, _ partial: Space.Partial) throws(StoreError) {
+    assert(unsafe self[lane].pointee.isSettled, "a chain of segments is resumed only by a settled lane")
+    try sealSegment(lane)
+    enter(lane, segment: partial.segment, usedLines: partial.usedLines)
+    let start = geometry.segmentOffset(partial.segment)
+    medium.prepare(start..<start + geometry.segmentSize)
+  }
+
+  private func enter(_ lane: Int, segment: Int, usedLines: Int) {
+    let state = unsafe self[lane]
+    let entry = unsafe segments[segment]
+    let start = geometry.segmentOffset(segment)
+    unsafe state.pointee.segment = segment
+    unsafe state.pointee.start = start
+    unsafe state.pointee.position = start + usedLines * lineSize
+    unsafe state.pointee.limit = start + geometry.segmentSize - lineSize
+    unsafe state.pointee.salt = entry.pointee.salt
+    unsafe state.pointee.baseSequence = entry.pointee.baseSequence
+    unsafe state.pointee.generation = entry.pointee.generation
+  }
+
+  // MARK: Reading
+
+  /// The sequence number of the record at `offset`, which recovery or a lane has put there.
+  func sequence(ofRecordAt offset: Int) -> UInt64? {
+    guard let header = unsafe Record.header(medium.bytes, at: offset) else { return nil }
+    return unsafe segments[geometry.segment(at: offset)].pointee.baseSequence &+ UInt64(header.delta)
+  }
+}

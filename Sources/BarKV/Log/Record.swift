@@ -1,0 +1,104 @@
+/// What a record says.
+enum RecordKind: UInt8, Sendable {
+  /// The key has the value that follows it.
+  case put = 1
+  /// The key has the value in an extent, whose reference follows the key.
+  case putExtent = 2
+  /// The key is absent: a tombstone.
+  case delete = 3
+  /// The next records belong to a batch: see ``BatchFragment``.
+  case batch = 4
+  /// The segment takes no more records.
+  case seal = 5
+}
+
+/// The layout of a record: 12 bytes of header, the key, the value, zeros up to the next line.
+///
+/// ```
+///  0       4            8          10                  12
+///  | CRC32C | sequence - | key      | value length 0…11  | key … | value … | 0 …
+///  |        | base       | length   | kind 12…14         |
+///  |        |            |          | settled 15         |
+/// ```
+///
+/// The checksum starts from the segment's salt (store, segment, generation) and covers everything behind it but the
+/// padding. A 16-byte key and a 100-byte value make two lines.
+enum Record {
+  static let headerBytes = 12
+  /// The longest value that a record itself holds.
+  static let maximumInlineValue = 4095
+
+  /// The fields of a header.
+  struct Header: Equatable {
+    var checksum: UInt32
+    /// The sequence number, counted from the segment's base.
+    var delta: UInt32
+    var keyLength: Int
+    /// The bytes behind the key: the value, or what stands for it.
+    var valueLength: Int
+    var kind: RecordKind
+    /// Whether everything that the lane stored before this record was durable before this record was stored.
+    var isSettled: Bool
+
+    /// The record's bytes without padding.
+    @inline(__always)
+    var byteCount: Int { Record.headerBytes &+ keyLength &+ valueLength }
+    /// The lines that the record occupies.
+    @inline(__always)
+    var lines: Int { lineCount(bytes: byteCount) }
+  }
+
+  /// How many lines a record with such a key and value occupies.
+  @inline(__always)
+  static func lines(keyLength: Int, valueLength: Int) -> Int {
+    lineCount(bytes: headerBytes &+ keyLength &+ valueLength)
+  }
+
+  /// Writes the header, with its checksum, in front of the key and value that stand at `record` + 12 already.
+  @unsafe
+  @inline(__always)
+  static func seal(
+    _ record: UnsafeMutableRawPointer, delta: UInt32, keyLength: Int, valueLength: Int, kind: RecordKind,
+    isSettled: Bool, salt: UInt32
+  ) {
+    assert(valueLength <= maximumInlineValue && keyLength <= 65_535)
+    let bits = UInt16(truncatingIfNeeded: valueLength) | UInt16(kind.rawValue) << 12 | (isSettled ? 0x8000 : 0)
+    unsafe record.setLittleEndian(delta, at: 4)
+    unsafe record.setLittleEndian(UInt16(truncatingIfNeeded: keyLength), at: 8)
+    unsafe record.setLittleEndian(bits, at: 10)
+    let body = unsafe UnsafeRawBufferPointer(
+      start: record + 4, count: headerBytes &- 4 &+ keyLength &+ valueLength)
+    unsafe record.setLittleEndian(Checksum.of(body, seed: salt), at: 0)
+  }
+
+  /// The header at `offset`, if its kind is one; nothing else about it is checked.
+  @inline(__always)
+  static func header(_ region: UnsafeRawBufferPointer, at offset: Int) -> Header? {
+    assert(offset >= 0 && offset + headerBytes <= region.count)
+    let source = unsafe region.baseAddress! + offset
+    let bits = unsafe source.littleEndian(UInt16.self, at: 10)
+    guard let kind = RecordKind(rawValue: UInt8(truncatingIfNeeded: bits >> 12) & 7) else { return nil }
+    return unsafe Header(
+      checksum: source.littleEndian(UInt32.self, at: 0), delta: source.littleEndian(UInt32.self, at: 4),
+      keyLength: Int(source.littleEndian(UInt16.self, at: 8)), valueLength: Int(bits & 0xFFF), kind: kind,
+      isSettled: bits & 0x8000 != 0)
+  }
+
+  /// The header at `offset` if a whole, checksummed, sensible record stands there and ends at `limit` or before.
+  static func validate(
+    _ region: UnsafeRawBufferPointer, at offset: Int, limit: Int, salt: UInt32
+  ) -> Header? {
+    guard let header = unsafe header(region, at: offset), header.byteCount <= limit - offset else { return nil }
+    let body = unsafe UnsafeRawBufferPointer(rebasing: region[offset + 4..<offset + header.byteCount])
+    guard unsafe Checksum.of(body, seed: salt) == header.checksum else { return nil }
+    // The lengths are what the kind needs; only a build with another format could differ, and its version says so.
+    switch header.kind {
+    case .put: return header.keyLength >= 1 ? header : nil
+    case .putExtent:
+      return header.keyLength >= 1 && header.valueLength == ExtentReference.encodedBytes ? header : nil
+    case .delete: return header.keyLength >= 1 && header.valueLength == 0 ? header : nil
+    case .batch: return header.keyLength == 0 && header.valueLength == BatchFragment.encodedBytes ? header : nil
+    case .seal: return header.keyLength == 0 && header.valueLength == 0 ? header : nil
+    }
+  }
+}

@@ -1,0 +1,24 @@
+extension Medium {
+  /// A region in this process's memory: the ground for tests, images to inspect, and simulated devices.
+  ///
+  /// - Parameters:
+  ///   - image: the region's first content.
+  ///   - domain: how writes are made. `fileSync` cannot be had without a file.
+  ///   - sharesBarriers: whether concurrent writers share barriers, as on a slow device.
+  ///   - observer: sees each event; a simulated device waits in its barrier.
+  static func memory(
+    image: [UInt8], domain: PersistenceDomain = .processOnly, isWritable: Bool = true, sharesBarriers: Bool = false,
+    observer: (any MediumObserver)? = nil
+  ) throws(StoreError) -> Medium {
+    guard image.count > 0, image.count % lineSize == 0 else {
+      throw .invalidSize(bytes: image.count, reason: "it is no multiple of \(lineSize)")
+    }
+    precondition(domain != .fileSync, "memory has no file to synchronize")
+    let base = unsafe allocateLines(bytes: image.count)
+    unsafe image.withUnsafeBytes { unsafe base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
+    return unsafe Medium(
+      base: base, length: image.count, isWritable: isWritable,
+      persistence: Persistence(domain: domain, level: .process, reason: "the region is memory of this process"),
+      backing: .memory, sharesBarriers: sharesBarriers, observer: observer)
+  }
+}

@@ -1,0 +1,166 @@
+import CBarKV
+import CLibPMem
+
+/// The mapped region with its persistence domain. Every byte that reaches the region passes through here: this is where
+/// barriers are counted, where a recorder looks on, and where a device is found to be lost.
+///
+/// Nothing above this layer holds a pointer that it writes through. Reads go through ``bytes``.
+///
+/// The rules, which hold for every domain:
+/// - what was stored is durable after the ``barrier(_:site:)`` that covers it, and not before;
+/// - of what is stored between two barriers a crash may keep any part, in units of 8 bytes, in any order;
+/// - a line (64 bytes) is written by one thread at a time.
+@safe
+final class Medium: @unchecked Sendable {
+  // Safe to share: the fields never change after init, apart from the counters, which are atomic.
+
+  private let base: UnsafeMutableRawPointer
+  /// The region's size in bytes.
+  let length: Int
+  /// Whether the region may be written.
+  let isWritable: Bool
+  /// The domain, its level, and why.
+  let persistence: Persistence
+  private let backing: Backing
+  private let observer: (any MediumObserver)?
+  private let group: GroupBarrier?
+  private let barriers = StripedCounter()
+
+  /// What is under the mapping.
+  enum Backing {
+    /// A file, mapped by libpmem or by mmap.
+    case file(MappedFile)
+    /// Memory of this process, for tests and simulated devices.
+    case memory
+  }
+
+  init(
+    base: UnsafeMutableRawPointer, length: Int, isWritable: Bool, persistence: Persistence, backing: Backing,
+    sharesBarriers: Bool, observer: (any MediumObserver)?
+  ) {
+    unsafe self.base = base
+    self.length = length
+    self.isWritable = isWritable
+    self.persistence = persistence
+    self.backing = backing
+    self.observer = observer
+    self.group = sharesBarriers ? GroupBarrier() : nil
+  }
+
+  deinit {
+    barriers.deallocate()
+  }
+
+  /// The region, for reading.
+  @inline(__always)
+  var bytes: UnsafeRawBufferPointer {
+    unsafe UnsafeRawBufferPointer(start: base, count: length)
+  }
+
+  /// How many barriers were made.
+  var barrierCount: UInt64 { barriers.value }
+
+  /// Unmaps the region and gives up its ownership. No use may follow.
+  func unmap() {
+    switch backing {
+    case .file(let file):
+      unsafe file.close(mapping: base, length: length)
+    case .memory:
+      unsafe base.deallocate()
+    }
+  }
+
+  // MARK: Writing
+
+  /// Copies whole lines into the region. They are durable after the next ``barrier(_:site:)`` of the same thread that
+  /// covers them.
+  ///
+  /// - Precondition: `source` and `offset` span whole lines inside the region.
+  @inline(__always)
+  func write(_ source: UnsafeRawBufferPointer, at offset: Int, site: MediumSite) throws(StoreError) {
+    let count = source.count
+    precondition(
+      isWritable && offset >= 0 && (offset | count) % lineSize == 0 && count <= length &- offset,
+      "a write outside the region, or of half a line")
+    guard let start = source.baseAddress else { return }
+    if persistence.domain == .cacheFlush {
+      if observer != nil {
+        try notify(.streamingStore(site: site, offset: offset, bytes: unsafe Array(source)))
+      }
+      // Full lines past the cache: no read for ownership, and nothing left to flush before the fence.
+      unsafe _ = pmem_memcpy(
+        base + offset, start, count, UInt32(PMEM_F_MEM_NONTEMPORAL | PMEM_F_MEM_NODRAIN))
+    } else {
+      if observer != nil {
+        try notify(.store(site: site, offset: offset, bytes: unsafe Array(source)))
+      }
+      unsafe (base + offset).copyMemory(from: start, byteCount: count)
+    }
+  }
+
+  /// Orders what the calling thread wrote before whatever another thread's ``barrier(_:site:)`` covers later: for a range
+  /// that is handed to another thread before it is durable.
+  func fence(site: MediumSite) throws(StoreError) {
+    if observer != nil { try notify(.fence(site: site)) }
+    barkv_store_fence()
+  }
+
+  /// Makes durable what the calling thread wrote into `range`, and what others wrote there and fenced, at the level of ``persistence``.
+  ///
+  /// Where barriers are slow they are shared: one covers all that other threads wrote and are waiting for.
+  ///
+  /// - Throws: ``StoreError/outcomeUnknown(_:)`` when the medium refuses.
+  @inline(__always)
+  func barrier(_ range: Range<Int>, site: MediumSite) throws(StoreError) {
+    assert(range.lowerBound >= 0 && range.upperBound <= length, "a barrier outside the region")
+    if observer != nil { try notify(.fence(site: site)) }
+    // Without it a power cut may keep the acknowledgement's consequences and lose this thread's streamed lines.
+    barkv_store_fence()
+    if group == nil && observer == nil {
+      barriers.add(1)
+    } else {
+      try slowBarrier(range, site: site)
+    }
+  }
+
+  @inline(never)
+  private func slowBarrier(_ range: Range<Int>, site: MediumSite) throws(StoreError) {
+    guard let group else {
+      barriers.add(1)
+      return try notify(.barrier(site: site, range: range))
+    }
+    try group.join(range) { (all) throws(StoreError) in
+      barriers.add(1)
+      try notify(.barrier(site: site, range: all))
+      if persistence.domain == .fileSync {
+        guard unsafe pmem_msync(base + all.lowerBound, all.count) == 0 else {
+          throw .outcomeUnknown("msync: \(systemMessage(barkv_errno()))")
+        }
+      }
+    }
+  }
+
+  /// Writes back a range that this thread did not write itself, or wrote before it started: what recovery accepts.
+  ///
+  /// Follow it with a ``barrier(_:site:)`` of the same range.
+  func flush(_ range: Range<Int>, site: MediumSite) throws(StoreError) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= length, "a flush outside the region")
+    guard persistence.domain == .cacheFlush else { return }
+    if observer != nil { try notify(.flush(site: site, range: range)) }
+    unsafe pmem_flush(base + range.lowerBound, range.count)
+  }
+
+  @inline(never)
+  private func notify(_ event: MediumEvent) throws(StoreError) {
+    try observer?.observe(event)
+  }
+
+  // MARK: Hints
+
+  /// Maps the pages of `range` ahead of the writer: a page's first touch costs microseconds, which a put should not pay.
+  /// Does nothing where writing to a page ahead would cost a write to the device.
+  func prepare(_ range: Range<Int>) {
+    guard isWritable, case .file = backing, persistence.domain != .fileSync else { return }
+    unsafe barkv_populate(base + range.lowerBound, range.count)
+  }
+}

@@ -1,0 +1,35 @@
+/// Which part of the store a write to the medium comes from. Every write names its site, so that a recorder can tell
+/// them apart and a test build can break one of them.
+enum MediumSite: UInt8, Sendable, CaseIterable {
+  case superblock
+  case manifest
+  case segmentHeader
+  case record
+  case seal
+  case batchHeader
+  case extent
+  case recoveryErase
+  case recoveryAccept
+}
+
+/// What happens on the medium, in the order in which it happens there.
+enum MediumEvent: Sendable, Equatable {
+  /// Ordinary stores of whole lines.
+  case store(site: MediumSite, offset: Int, bytes: [UInt8])
+  /// Non-temporal stores of whole lines.
+  case streamingStore(site: MediumSite, offset: Int, bytes: [UInt8])
+  /// A write-back of the lines of a range.
+  case flush(site: MediumSite, range: Range<Int>)
+  /// A store fence of the calling thread.
+  case fence(site: MediumSite)
+  /// The domain's barrier: what was stored and fenced before it in `range` is durable now.
+  case barrier(site: MediumSite, range: Range<Int>)
+}
+
+/// Sees every event of a medium: a recorder, or a simulated device.
+///
+/// The calls come from the threads that make the events, at the moment of the event and before its effect.
+protocol MediumObserver: AnyObject, Sendable {
+  /// Takes note of `event`. An error is the medium's failure.
+  func observe(_ event: MediumEvent) throws(StoreError)
+}

@@ -1,0 +1,27 @@
+/// How a store makes its writes durable: what the barrier consists of.
+public enum PersistenceDomain: String, Sendable, Hashable, CaseIterable {
+  /// Cache lines are written back by libpmem, or bypass the cache, and a store fence orders them.
+  case cacheFlush
+  /// The range is written to the file's device by `pmem_msync`.
+  case fileSync
+  /// A store fence only: the kernel's page cache holds the data.
+  case processOnly
+}
+
+/// What a barrier proves.
+public enum PersistenceLevel: String, Sendable, Hashable, CaseIterable {
+  /// Data survives loss of power, as far as the device keeps what it acknowledged.
+  case persistent
+  /// Data survives the end of this process, but not of the machine.
+  case process
+}
+
+/// Which domain a store uses, what it proves here, and why.
+public struct Persistence: Sendable, Hashable {
+  /// What the barrier consists of.
+  public let domain: PersistenceDomain
+  /// What the barrier proves on this medium; never more than is known.
+  public let level: PersistenceLevel
+  /// Why the domain was chosen and the level holds, in words for a person.
+  public let reason: String
+}

@@ -1,0 +1,288 @@
+import Synchronization
+
+/// Opening a region: read what is there, decide what counts, bring the index up, and, for an owner, leave the region as
+/// decided. Nothing is ever formatted here.
+struct Recovery {
+  private let medium: Medium
+  private let superblock: Superblock
+  private let options: StoreOptions
+  private let access: Access
+  private var report = RecoveryReport()
+  private var geometry: Geometry { superblock.geometry }
+
+  /// The longest list of damage kept in a report.
+  static let damageListLimit = 1000
+
+  /// What the headers say: one entry a used segment.
+  private struct Survey {
+    var logs: [SegmentHeader] = []
+    var extents: [SegmentHeader] = []
+    /// Segments whose header has a copy that is not valid.
+    var damagedCopies: [(segment: Int, copy: Int)] = []
+    /// Segments without a valid header that are not blank.
+    var unreadable: [Int] = []
+  }
+
+  private init(medium: Medium, superblock: Superblock, options: StoreOptions, access: Access) {
+    self.medium = medium
+    self.superblock = superblock
+    self.options = options
+    self.access = access
+  }
+
+  /// Opens the store in `medium`.
+  ///
+  /// - Throws: ``StoreError/notAStore(_:)``, ``StoreError/wrongByteOrder``,
+  ///   ``StoreError/unsupportedVersion(found:supported:)``, ``StoreError/unsupportedFeatures(_:)``,
+  ///   ``StoreError/sizeMismatch(recorded:found:)``, ``StoreError/corrupt(_:)``; what the medium throws.
+  static func open(_ medium: Medium, path: String, access: Access, options: StoreOptions) throws(StoreError) -> Store {
+    let began = monotonicNanoseconds()
+    try options.validate()
+    let found = try unsafe Superblock.read(from: medium.bytes, path: path)
+    var recovery = Recovery(medium: medium, superblock: found.superblock, options: options, access: access)
+    if let copy = found.damagedCopy {
+      recovery.note(
+        Damage(
+          kind: .superblock, offset: UInt64(copy), length: UInt64(Superblock.encodedBytes),
+          detail: "this copy of the superblock is not valid; the other one serves"))
+    }
+    return try recovery.run(began: began)
+  }
+
+  private mutating func note(_ damage: Damage) {
+    report.damageCount += 1
+    if report.damage.count < Self.damageListLimit { report.damage.append(damage) }
+  }
+
+  private mutating func run(began: UInt64) throws(StoreError) -> Store {
+    let manifests = unsafe Manifest.read(from: medium.bytes, superblock: superblock)
+    let survey = surveySegments()
+    let log = superblock
+    let scans = parallelMap(survey.logs.count) { [medium] index in
+      unsafe SegmentScan(survey.logs[index], region: medium.bytes, superblock: log) { key in
+        unsafe KeyHash.of(key, seed: log.seed)
+      }
+    }
+    let closed = closedManifest(manifests.manifest, scans: scans, survey: survey)
+    noteManifests(manifests, closed: closed)
+    let verdict = LogVerdict(scans, geometry: geometry, closed: closed)
+    for damage in verdict.damage { note(damage) }
+    noteHeaders(survey, scans: scans, isClosed: closed != nil)
+    report.wasClosed = closed != nil
+    report.segmentCount = survey.logs.count + survey.extents.count
+
+    var epoch = manifests.manifest?.ownerEpoch ?? 0
+    for header in survey.logs + survey.extents { epoch = max(epoch, header.generation >> 32) }
+    if access == .readWrite { epoch += 1 }
+    let sequence = scans.reduce(manifests.manifest?.sequence ?? 0) { highest, scan in
+      scan.entries.reduce(highest) { max($0, $1.sequence) }
+    }
+    let store = try build(
+      survey, scans, verdict, closed: closed, epoch: epoch, sequence: sequence, commit: manifests.manifest?.commit ?? 0,
+      began: began)
+    return store
+  }
+
+  // MARK: Survey
+
+  private func surveySegments() -> Survey {
+    var survey = Survey()
+    var segment = 0
+    while segment < geometry.segmentCount {
+      var span = 1
+      switch unsafe SegmentHeader.read(from: medium.bytes, segment: segment, superblock: superblock) {
+      case .none(let isBlank):
+        if !isBlank { survey.unreadable.append(segment) }
+      case .valid(let header, let damagedCopy):
+        if let damagedCopy { survey.damagedCopies.append((segment, damagedCopy)) }
+        // What stands inside an extent is a value's bytes, whatever they look like.
+        span = header.span
+        if header.kind == .log { survey.logs.append(header) } else { survey.extents.append(header) }
+      }
+      segment += span
+    }
+    return survey
+  }
+
+  /// The manifest, if it says that the store was closed and nothing in the region is newer than it.
+  private func closedManifest(_ manifest: Manifest?, scans: [SegmentScan], survey: Survey) -> Manifest? {
+    guard let manifest, manifest.isClosed else { return nil }
+    // The newest manifest may be unreadable, and this an older owner's: then there is something that it cannot know.
+    guard (survey.logs + survey.extents).allSatisfy({ $0.generation >> 32 <= manifest.ownerEpoch }) else { return nil }
+    for scan in scans where scan.sealOffset == nil {
+      guard let open = manifest.openSegments.first(where: { Int($0.segment) == scan.header.segment }) else { continue }
+      if scan.tail > geometry.segmentOffset(scan.header.segment) + Int(open.lines) * lineSize { return nil }
+    }
+    return manifest
+  }
+
+  private mutating func noteManifests(_ found: (manifest: Manifest?, invalidAreas: [Int]), closed: Manifest?) {
+    let isStale = found.manifest?.isClosed == true && closed == nil
+    // After a crash an area may be torn. Of a store that was closed both are whole, once it had an owner; and there is
+    // always one.
+    guard found.manifest == nil || isStale || (closed?.commit ?? 0) >= 2 else { return }
+    for area in found.invalidAreas {
+      note(
+        Damage(
+          kind: .manifest, offset: UInt64(geometry.manifestOffset(area)), length: UInt64(geometry.metadataStride),
+          detail: "this manifest area is not valid; the log was read without it"))
+    }
+  }
+
+  private mutating func noteHeaders(_ survey: Survey, scans: [SegmentScan], isClosed: Bool) {
+    for (segment, copy) in survey.damagedCopies {
+      // Without a settled record the segment may just have been opened, and its header torn.
+      let isProven = isClosed || scans.contains { $0.header.segment == segment && $0.lastSettled >= 0 }
+      guard isProven else { continue }
+      note(
+        Damage(
+          kind: .segmentHeader, offset: UInt64(geometry.segmentOffset(segment) + copy * lineSize),
+          length: UInt64(lineSize), detail: "this copy of the segment's header is not valid; the other one serves"))
+    }
+    for segment in survey.unreadable {
+      if isClosed {
+        note(
+          Damage(
+            kind: .segmentHeader, offset: UInt64(geometry.segmentOffset(segment)), length: UInt64(geometry.segmentSize),
+            detail: "both copies of the segment's header are damaged: what the segment held is lost"))
+      } else {
+        report.tornTailCount += 1
+      }
+    }
+  }
+
+  // MARK: Building the store
+
+  private mutating func build(
+    _ survey: Survey, _ scans: [SegmentScan], _ verdict: LogVerdict, closed: Manifest?, epoch: UInt64, sequence: UInt64,
+    commit: UInt64, began: UInt64
+  ) throws(StoreError) -> Store {
+    let space = Space(geometry: geometry)
+    let segments = SegmentTable(count: geometry.segmentCount)
+    let epochs = Epochs()
+    let log = Log(
+      medium: medium, superblock: superblock, space: space, segments: segments, maximumLanes: options.maximumLanes,
+      sequence: sequence, ownerEpoch: epoch)
+    let index = Index(regionBytes: geometry.regionBytes, epochs: epochs)
+    for header in survey.extents {
+      segments.adopt(
+        header, salt: header.salt(seed: superblock.seed), usedLines: geometry.extentStart / lineSize)
+      space.occupy(header.segment, span: header.span)
+    }
+    for (scan, decided) in zip(scans, verdict.segments) {
+      adopt(scan, decided, closed: closed, log: log)
+    }
+    Replay(log: log, index: index).run(scans, verdict)
+    let unusedExtents = Replay(log: log, index: index).findExtents(survey.extents)
+    space.reserveForPresentKeys(lines: index.tombstoneLines)
+
+    var ownership: Manifest?
+    if access == .readWrite {
+      let erased = survey.unreadable + unusedExtents.map(\.segment)
+      try settle(survey, scans, verdict, erasing: erased, isClosed: closed != nil)
+      for header in unusedExtents {
+        segments.free(header.segment)
+        space.giveBack(Array(header.segment..<header.segment + header.span))
+      }
+      let manifest = Manifest(
+        commit: commit + 1, ownerEpoch: epoch, sequence: sequence, ownerProcess: processIdentifier(), isClosed: false)
+      // From here on no generation of an earlier owner is given out again, and an older manifest's word no longer counts.
+      try manifest.write(to: medium, superblock: superblock)
+      ownership = manifest
+    }
+    report.nanoseconds = monotonicNanoseconds() - began
+    return Store(
+      medium: medium, superblock: superblock, log: log, index: index, epochs: epochs, lifecycle: try Lifecycle(),
+      options: options, ownership: ownership, recovery: report)
+  }
+
+  /// Enters a log segment into the tables as decided.
+  private mutating func adopt(
+    _ scan: SegmentScan, _ decided: LogVerdict.Segment, closed: Manifest?, log: Log
+  ) {
+    let segment = scan.header.segment
+    let start = geometry.segmentOffset(segment)
+    report.recordCount += scan.recordCount
+    let dropped = scan.droppedRecords(decided)
+    report.droppedRecordCount += dropped.count
+    report.recordCount -= dropped.count
+    let isTorn = !dropped.isEmpty || (!decided.isSettled && scan.hasBytesAtTail)
+    if isTorn { report.tornTailCount += 1 }
+    // Nothing in it counts: it is free again.
+    if scan.isEmpty(decided, geometry: geometry) { return }
+    log.space.occupy(segment, span: 1)
+    let listed = closed?.openSegments.first { Int($0.segment) == segment }
+    let keepsSeal = scan.sealOffset.map { $0 < decided.cut } ?? false
+    let isOpen = closed == nil ? !decided.isSettled && !keepsSeal : listed != nil
+    var used = geometry.segmentSize / lineSize
+    if isOpen {
+      used = max((decided.cut - start) / lineSize, listed.map { Int($0.lines) } ?? 0)
+      used = min(used, geometry.segmentSize / lineSize)
+    }
+    log.segments.adopt(scan.header, salt: scan.header.salt(seed: superblock.seed), usedLines: used)
+    // The seal's line is not for records.
+    if isOpen, used < geometry.segmentSize / lineSize {
+      log.space.offer(Space.Partial(segment: segment, usedLines: used))
+    }
+  }
+
+  /// Leaves the region as decided: what was dropped can never be taken for a record again, and what was kept is durable,
+  /// before anything is answered from it.
+  private func settle(
+    _ survey: Survey, _ scans: [SegmentScan], _ verdict: LogVerdict, erasing segments: [Int], isClosed: Bool
+  ) throws(StoreError) {
+    var changed = false
+    // Later segments of a chain first: a crash between leaves them orphans still.
+    let order = scans.indices.sorted { scans[$0].header.generation > scans[$1].header.generation }
+    let zeros = [UInt8](repeating: 0, count: lineSize)
+    for index in order {
+      let decided = verdict.segments[index]
+      if scans[index].isEmpty(decided, geometry: geometry) {
+        try SegmentHeader.erase(segment: scans[index].header.segment, in: medium, geometry: geometry)
+        changed = true
+        continue
+      }
+      for offset in scans[index].droppedRecords(decided) {
+        try unsafe zeros.span.bytes.withUnsafeBytes { (line) throws(StoreError) in
+          try unsafe medium.write(line, at: offset, site: .recoveryErase)
+        }
+        changed = true
+      }
+    }
+    for segment in segments {
+      try SegmentHeader.erase(segment: segment, in: medium, geometry: geometry)
+      changed = true
+    }
+    guard changed || !isClosed else { return }
+    for (scan, decided) in zip(scans, verdict.segments) where !decided.isSettled && decided.cut > 0 {
+      // A process that was killed leaves its last stores in caches: readable, and not durable. A reader must not be
+      // shown what a power cut could still take.
+      let start = geometry.segmentOffset(scan.header.segment)
+      let from = max(start, min(decided.settledUpTo, decided.cut))
+      try medium.flush(start..<start + Geometry.segmentHeaderBytes, site: .recoveryAccept)
+      try medium.flush(from..<decided.cut, site: .recoveryAccept)
+    }
+    for header in survey.extents where !segments.contains(header.segment) {
+      let start = geometry.segmentOffset(header.segment)
+      try medium.flush(start..<start + Geometry.segmentHeaderBytes, site: .recoveryAccept)
+    }
+    try medium.barrier(0..<medium.length, site: .recoveryAccept)
+  }
+}
+
+extension SegmentScan {
+  /// The offsets of the valid records that the decision drops.
+  func droppedRecords(_ decided: LogVerdict.Segment) -> [Int] {
+    guard decided.cut < tail else { return [] }
+    var offsets = entries.map(\.offset).filter { $0 >= decided.cut }
+    offsets += fragments.map(\.offset).filter { $0 >= decided.cut }
+    if let sealOffset, sealOffset >= decided.cut { offsets.append(sealOffset) }
+    return offsets
+  }
+
+  /// Whether nothing that counts is in the segment.
+  func isEmpty(_ decided: LogVerdict.Segment, geometry: Geometry) -> Bool {
+    let first = geometry.segmentOffset(header.segment) + Geometry.segmentHeaderBytes
+    return !decided.isSettled && decided.cut <= first
+  }
+}

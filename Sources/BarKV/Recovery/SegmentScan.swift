@@ -1,0 +1,103 @@
+/// What one log segment holds: the result of reading it once, front to back, before anything is decided about it.
+struct SegmentScan: Sendable {
+  /// A valid record that says something about a key.
+  struct Entry: Sendable {
+    /// The record's offset in the region.
+    var offset: Int
+    /// The key's hash.
+    var hash: UInt64
+    var sequence: UInt64
+  }
+
+  /// A batch's part in this segment.
+  struct Fragment: Sendable {
+    var offset: Int
+    var content: BatchFragment
+    /// How many of its records are valid.
+    var found = 0
+    var isWhole: Bool { found == content.count }
+  }
+
+  var header: SegmentHeader
+  var entries: [Entry] = []
+  var fragments: [Fragment] = []
+  /// Stretches without a valid record, with a valid one behind each.
+  var gaps: [Range<Int>] = []
+  /// The offset of the last record that says that all before it was durable; -1 without one.
+  var lastSettled = -1
+  /// The offset of the seal, where there is one.
+  var sealOffset: Int?
+  /// The end of the last valid record.
+  var tail: Int
+  /// Whether something other than zeros stands at the tail, where no seal does: a torn record, or an earlier use's.
+  var hasBytesAtTail = false
+  /// How many valid records there are, batch headers and the seal included.
+  var recordCount = 0
+
+  /// Reads the segment. It may hold anything: whatever does not validate is a gap.
+  ///
+  /// - Complexity: the segment's size; each line is the start of at most one checksum.
+  init(
+    _ header: SegmentHeader, region: UnsafeRawBufferPointer, superblock: Superblock,
+    hash: (UnsafeRawBufferPointer) -> UInt64
+  ) {
+    self.header = header
+    let geometry = superblock.geometry
+    let start = geometry.segmentOffset(header.segment)
+    let end = start + geometry.segmentSize
+    let salt = header.salt(seed: superblock.seed)
+    var position = start + Geometry.segmentHeaderBytes
+    var gapStart: Int?
+    tail = position
+    while position < end {
+      // Records end before the seal's line.
+      guard
+        let record = unsafe Record.validate(
+          region, at: position, limit: end - position > lineSize ? end - lineSize : end, salt: salt),
+        position + lineSize < end || record.kind == .seal
+      else {
+        gapStart = gapStart ?? position
+        position += lineSize
+        continue
+      }
+      if let from = gapStart {
+        gaps.append(from..<position)
+        gapStart = nil
+      }
+      recordCount += 1
+      if record.isSettled { lastSettled = position }
+      unsafe take(record, at: position, region: region, hash: hash)
+      position += record.lines * lineSize
+      tail = position
+      if record.kind == .seal { break }
+    }
+    if sealOffset == nil, tail < end {
+      hasBytesAtTail = unsafe region[tail..<tail + lineSize].contains { $0 != 0 }
+    }
+  }
+
+  private mutating func take(
+    _ record: Record.Header, at offset: Int, region: UnsafeRawBufferPointer, hash: (UnsafeRawBufferPointer) -> UInt64
+  ) {
+    let sequence = header.baseSequence &+ UInt64(record.delta)
+    let body = offset + Record.headerBytes
+    switch record.kind {
+    case .seal:
+      sealOffset = offset
+    case .batch:
+      // A header that makes no sense behind a right checksum counts as a batch that can never be whole.
+      let content =
+        unsafe BatchFragment(region.baseAddress! + body)
+        ?? BatchFragment(sequence: sequence, total: Int(UInt32.max), first: 0, count: Int(UInt32.max))
+      fragments.append(Fragment(offset: offset, content: content))
+    case .put, .putExtent, .delete:
+      let key = unsafe UnsafeRawBufferPointer(rebasing: region[body..<body + record.keyLength])
+      entries.append(Entry(offset: offset, hash: unsafe hash(key), sequence: sequence))
+      if let last = fragments.indices.last {
+        let content = fragments[last].content
+        let first = content.sequence &+ UInt64(content.first)
+        if sequence >= first, sequence &- first < UInt64(content.count) { fragments[last].found += 1 }
+      }
+    }
+  }
+}

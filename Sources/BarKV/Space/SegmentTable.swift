@@ -1,0 +1,93 @@
+import Synchronization
+
+/// What is known in memory about each segment: a line each.
+///
+/// The identity fields change only while the segment is nobody's but the caller's (at recovery, or just taken from
+/// ``Space``), and a reader learns of a record in it only afterwards. The counters are atomic.
+@safe
+struct SegmentTable: @unchecked Sendable {
+  /// One segment's line.
+  @safe
+  struct Entry: ~Copyable {
+    var generation: UInt64 = 0
+    var baseSequence: UInt64 = 0
+    var salt: UInt32 = 0
+    var span: UInt32 = 0
+    let kind = Atomic<UInt8>(SegmentKind.free.rawValue)
+    /// The lines in use, headers included: what ``Store/verify()`` may read, and what capacity is made of.
+    let usedLines = Atomic<UInt32>(0)
+    /// The lines whose record or extent no key needs any more.
+    let deadLines = Atomic<UInt32>(0)
+  }
+
+  let count: Int
+  private let entries: UnsafeMutablePointer<Entry>
+
+  init(count: Int) {
+    self.count = count
+    unsafe entries = .allocate(capacity: count)
+    for index in 0..<count {
+      unsafe (entries + index).initialize(to: Entry())
+    }
+  }
+
+  /// Frees the memory; no use may follow.
+  func deallocate() {
+    unsafe entries.deinitialize(count: count)
+    unsafe entries.deallocate()
+  }
+
+  /// The entry of `segment`.
+  @inline(__always)
+  subscript(segment: Int) -> UnsafeMutablePointer<Entry> {
+    precondition(segment >= 0 && segment < count, "no such segment")
+    return unsafe entries + segment
+  }
+
+  /// Takes over what a valid header says.
+  func adopt(_ header: SegmentHeader, salt: UInt32, usedLines: Int) {
+    let entry = unsafe self[header.segment]
+    unsafe entry.pointee.generation = header.generation
+    unsafe entry.pointee.baseSequence = header.baseSequence
+    unsafe entry.pointee.salt = salt
+    unsafe entry.pointee.span = UInt32(header.span)
+    unsafe entry.pointee.usedLines.store(UInt32(usedLines), ordering: .relaxed)
+    unsafe entry.pointee.deadLines.store(0, ordering: .relaxed)
+    unsafe entry.pointee.kind.store(header.kind.rawValue, ordering: .releasing)
+  }
+
+  /// Forgets what the segment was used for.
+  func free(_ segment: Int) {
+    let entry = unsafe self[segment]
+    unsafe entry.pointee.kind.store(SegmentKind.free.rawValue, ordering: .releasing)
+    unsafe entry.pointee.usedLines.store(0, ordering: .relaxed)
+    unsafe entry.pointee.deadLines.store(0, ordering: .relaxed)
+  }
+
+  /// What the segment is used for.
+  func kind(_ segment: Int) -> SegmentKind {
+    unsafe SegmentKind(rawValue: self[segment].pointee.kind.load(ordering: .acquiring)) ?? .free
+  }
+
+  /// Counts `lines` lines of the segment as needed by no key any more.
+  @inline(__always)
+  func addDead(_ lines: Int, segment: Int) {
+    unsafe _ = self[segment].pointee.deadLines.wrappingAdd(UInt32(truncatingIfNeeded: lines), ordering: .relaxed)
+  }
+
+  /// Sets how many lines of the segment are in use. One lane does so at a time.
+  @inline(__always)
+  func setUsed(_ lines: Int, segment: Int) {
+    unsafe self[segment].pointee.usedLines.store(UInt32(truncatingIfNeeded: lines), ordering: .releasing)
+  }
+
+  /// How many lines of the segment are in use.
+  func used(_ segment: Int) -> Int {
+    unsafe Int(self[segment].pointee.usedLines.load(ordering: .acquiring))
+  }
+
+  /// How many lines of the segment no key needs.
+  func dead(_ segment: Int) -> Int {
+    unsafe Int(self[segment].pointee.deadLines.load(ordering: .relaxed))
+  }
+}

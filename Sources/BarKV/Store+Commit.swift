@@ -1,0 +1,254 @@
+/// Writing many operations under one barrier: batches, which are atomic, and deferred writes, which are not.
+extension Store {
+  /// Makes all of a batch's operations durable and visible together.
+  ///
+  /// Atomic towards crashes: after one, all of the batch is there or nothing. Readers may see the first of its keys
+  /// change an instant before the last.
+  ///
+  /// - Throws: ``StoreError/batchTooLarge(operations:)`` where an empty store could not hold it, ``StoreError/full``, and
+  ///   what ``put(_:for:)-(RawSpan,_)`` throws; nothing is changed then.
+  /// - Complexity: one barrier, or a share of one, however many operations; one more where values go to extents.
+  public func write(_ batch: Batch) throws(StoreError) {
+    try beginWrite()
+    try commit(batch.operations, isAtomic: true)
+    if batch.count > 0 { writes.add(1) }
+  }
+
+  // MARK: Deferred writes
+
+  /// Makes all deferred writes durable and visible.
+  ///
+  /// - Throws: as ``write(_:)``. Where the store is full, the deferred writes stay deferred.
+  /// - Complexity: one barrier, or none where nothing is deferred.
+  public func persist() throws(StoreError) {
+    guard access == .readWrite else {
+      try lifecycle.check()
+      throw .readOnly
+    }
+    try lifecycle.check()
+    if deferredWrites.count.load(ordering: .acquiring) > 0 { try persistDeferred() }
+  }
+
+  func persistDeferred() throws(StoreError) {
+    deferredWrites.lock.lock()
+    defer { deferredWrites.lock.unlock() }
+    try lifecycle.check()
+    try persistLocked()
+  }
+
+  /// Persists what is deferred. The caller holds the deferred writes' lock.
+  func persistLocked() throws(StoreError) {
+    guard !deferredWrites.buffer.isEmpty else { return }
+    try commit(deferredWrites.buffer, isAtomic: false)
+    deferredWrites.buffer.removeAll(keepingCapacity: true)
+    deferredWrites.count.store(0, ordering: .releasing)
+    writes.add(1)
+  }
+
+  /// Accepts a write that becomes durable and visible with the next barrier.
+  func deferWrite(_ kind: OperationBuffer.Kind, key: RawSpan, value: RawSpan) throws(StoreError) {
+    guard access == .readWrite else {
+      try lifecycle.check()
+      throw .readOnly
+    }
+    deferredWrites.lock.lock()
+    defer { deferredWrites.lock.unlock() }
+    try lifecycle.check()
+    // A buffer that cannot be persisted, because the store is full, takes nothing more.
+    if deferredWrites.buffer.byteCount >= options.deferredBytes { try persistLocked() }
+    deferredWrites.buffer.append(kind, key: key, value: value)
+    deferredWrites.count.store(deferredWrites.buffer.count, ordering: .releasing)
+  }
+
+  // MARK: Commit
+
+  /// An operation with all that is worked out before anything is locked.
+  private struct Planned {
+    var operation: OperationBuffer.Operation
+    var place: Index.Place
+    var extent: ExtentReference?
+    var valueLength: Int
+    var lines: Int
+    var tombstone: Int
+    var offset = 0
+  }
+
+  private func commit(_ buffer: OperationBuffer, isAtomic: Bool) throws(StoreError) {
+    try unsafe buffer.bytes.span.bytes.withUnsafeBytes { (bytes) throws(StoreError) in
+      var planned = try unsafe plan(buffer, bytes)
+      guard !planned.isEmpty else { return }
+      let partitions = Set(planned.map(\.place.partition)).sorted()
+      // In ascending order, as every writer of several keys takes them: nobody waits in a circle.
+      for partition in partitions { index.lock(partition).lock() }
+      defer { for partition in partitions { index.lock(partition).unlock() } }
+      try lifecycle.check()
+      if planned.allSatisfy({ $0.operation.kind == .delete }) {
+        // A tombstone for an absent key would use up room that a present one is promised.
+        planned.removeAll { item in
+          index.find(
+            item.place,
+            matches: {
+              unsafe log.record(atLine: $0, hasKey: UnsafeRawBufferPointer(rebasing: bytes[item.operation.key]))
+            })
+            == nil
+        }
+        guard !planned.isEmpty else { return }
+      }
+      try unsafe appendAndPublish(&planned, bytes, isAtomic: isAtomic)
+    }
+  }
+
+  /// Validates the operations and writes their extents, durable on return.
+  @unsafe
+  private func plan(_ buffer: OperationBuffer, _ bytes: UnsafeRawBufferPointer) throws(StoreError) -> [Planned] {
+    let operations = buffer.operations
+    for operation in operations {
+      try limits.checkKey(operation.key.count)
+      try limits.checkValue(operation.value.count)
+    }
+    var planned: [Planned] = []
+    planned.reserveCapacity(operations.count)
+    var extents: Range<Int>?
+    var total = 0
+    for operation in operations {
+      let key = unsafe UnsafeRawBufferPointer(rebasing: bytes[operation.key])
+      var item = unsafe Planned(
+        operation: operation, place: index.place(log.hash(key)), valueLength: operation.value.count, lines: 0,
+        tombstone: operation.kind == .put ? log.tombstoneReserve(keyLength: key.count) : 0)
+      if isExtent(keyLength: key.count, valueLength: item.valueLength) {
+        item.valueLength = ExtentReference.encodedBytes
+        total += log.extentLines(bytes: operation.value.count)
+      }
+      item.lines = Record.lines(keyLength: key.count, valueLength: item.valueLength)
+      total += item.lines
+      planned.append(item)
+    }
+    guard total <= superblock.geometry.segmentCount * superblock.geometry.recordLinesPerSegment else {
+      throw .batchTooLarge(operations: operations.count)
+    }
+    try poisoning { () throws(StoreError) in
+      for index in planned.indices where planned[index].valueLength != operations[index].value.count {
+        let value = unsafe UnsafeRawBufferPointer(rebasing: bytes[operations[index].value])
+        let written = try unsafe log.writeExtent(value)
+        planned[index].extent = written.reference
+        extents =
+          extents.map {
+            min($0.lowerBound, written.range.lowerBound)..<max($0.upperBound, written.range.upperBound)
+          } ?? written.range
+      }
+      // Durable before the records that refer to them, as for a single put.
+      if let extents { try medium.barrier(extents, site: .extent) }
+    }
+    return planned
+  }
+
+  /// The caller holds the partitions of all operations.
+  @unsafe
+  private func appendAndPublish(
+    _ planned: inout [Planned], _ bytes: UnsafeRawBufferPointer, isAtomic: Bool
+  ) throws(StoreError) {
+    let lane = log.acquireLane()
+    defer { log.release(lane) }
+    let parts = try reserve(lane, planned, isAtomic: isAtomic)
+    // From here on nothing can be refused any more: all room is ours.
+    let first = log.takeSequence(UInt64(planned.count))
+    try poisoning { () throws(StoreError) in
+      var next = 0
+      for (number, part) in parts.enumerated() {
+        if let segment = part.segment { try log.openSegment(lane, segment, baseSequence: first - 1) }
+        if isAtomic {
+          let fragment = BatchFragment(
+            sequence: first, total: planned.count, first: next, count: part.count)
+          let offset = try unsafe log.append(
+            lane, kind: .batch, sequence: first, keyLength: 0, valueLength: BatchFragment.encodedBytes,
+            site: .batchHeader, fill: { unsafe fragment.encode(to: $0) })
+          log.segments.addDead(1, segment: superblock.geometry.segment(at: offset))
+        } else if number > 0 {
+          // Deferred writes survive as a prefix: what an earlier segment holds is durable before a later one begins.
+          try log.settle(lane)
+        }
+        for position in next..<next + part.count {
+          try unsafe append(&planned[position], bytes, lane: lane, sequence: first + UInt64(position))
+        }
+        next += part.count
+      }
+      // One barrier for all. Nothing is visible before it: a reader could otherwise see half a batch that a crash undoes.
+      try log.settle(lane)
+      for item in planned { unsafe publish(item, bytes, lane: lane) }
+    }
+    // What was set aside for keys that were present already.
+    log.refundCredit(lane, lines: 0)
+  }
+
+  @unsafe
+  private func append(
+    _ item: inout Planned, _ bytes: UnsafeRawBufferPointer, lane: Int, sequence: UInt64
+  ) throws(StoreError) {
+    let operation = item.operation
+    let extent = item.extent
+    let kind: RecordKind = operation.kind == .delete ? .delete : extent == nil ? .put : .putExtent
+    item.offset = try unsafe log.append(
+      lane, kind: kind, sequence: sequence, keyLength: operation.key.count, valueLength: item.valueLength
+    ) { body in
+      unsafe body.copyMemory(from: bytes.baseAddress! + operation.key.lowerBound, byteCount: operation.key.count)
+      if let extent {
+        unsafe extent.encode(to: body + operation.key.count)
+      } else {
+        unsafe (body + operation.key.count).copyMemory(
+          from: bytes.baseAddress! + operation.value.lowerBound, byteCount: operation.value.count)
+      }
+    }
+  }
+
+  @unsafe
+  private func publish(_ item: Planned, _ bytes: UnsafeRawBufferPointer, lane: Int) {
+    let key = unsafe UnsafeRawBufferPointer(rebasing: bytes[item.operation.key])
+    let existing = index.position(item.place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
+    if item.operation.kind == .delete {
+      publishDelete(
+        item.place, existing: existing, tombstoneOffset: item.offset, tombstoneLines: item.lines, lane: lane)
+    } else {
+      let extentLines = item.extent.map { log.extentLines(bytes: $0.length) } ?? 0
+      publishPut(
+        item.place, line: item.offset / lineSize, liveLines: item.lines + extentLines, tombstone: item.tombstone,
+        existing: existing, lane: lane)
+    }
+  }
+
+  // MARK: Room for a commit
+
+  /// Where some of a commit's records go: `count` of them, in the open segment (`segment` is `nil`) or in a fresh one.
+  private struct Part {
+    var segment: Int?
+    var count = 0
+  }
+
+  /// Finds room for all records, and credit for all tombstones: all or nothing.
+  private func reserve(_ lane: Int, _ planned: [Planned], isAtomic: Bool) throws(StoreError) -> [Part] {
+    let header = isAtomic ? 1 : 0
+    var parts = [Part()]
+    var room = log.hasRoom(lane, bytes: lineSize) ? unsafe log[lane].pointee.room / lineSize - header : 0
+    for item in planned {
+      if item.lines > room {
+        parts.append(Part())
+        room = superblock.geometry.recordLinesPerSegment - header
+      }
+      room -= item.lines
+      parts[parts.count - 1].count += 1
+    }
+    let usesOpenSegment = parts[0].count > 0
+    if !usesOpenSegment { parts.removeFirst() }
+    let fresh = usesOpenSegment ? parts.dropFirst().indices : parts.indices
+    let credit = planned.reduce(0) { $0 + $1.tombstone }
+    guard !fresh.isEmpty else {
+      guard log.ensureCredit(lane, lines: credit) else { throw .full }
+      return parts
+    }
+    let missing = unsafe max(0, credit - log[lane].pointee.credit)
+    let purpose: Space.Purpose = credit > 0 ? .put : .delete
+    guard let segments = log.space.take(fresh.count, credit: missing, purpose: purpose) else { throw .full }
+    unsafe log[lane].pointee.credit += missing
+    for (part, segment) in zip(fresh, segments) { parts[part].segment = segment }
+    return parts
+  }
+}

@@ -1,0 +1,93 @@
+extension Store {
+  /// Creates a store of `size` bytes at `address` and opens it.
+  ///
+  /// - Parameters:
+  ///   - size: the region's size: 8 KiB to 64 TiB, a multiple of 64. Its blocks are allocated at once.
+  ///   - options: settings; ``StoreOptions/segmentSize`` becomes part of the format.
+  ///   - replacing: whether a file that exists, and is not open elsewhere, is overwritten.
+  /// - Throws: ``StoreError/alreadyExists(_:)``, ``StoreError/invalidSize(bytes:reason:)``,
+  ///   ``StoreError/invalidOption(_:)``, ``StoreError/busy(path:owner:)``, ``StoreError/system(call:errno:)``.
+  /// - Complexity: the allocation of `size` bytes; three barriers.
+  public static func create(
+    at address: StoreAddress, size: Int, options: StoreOptions = StoreOptions(), replacing: Bool = false
+  ) throws(StoreError) -> Store {
+    try options.validate()
+    let geometry = try Geometry(regionBytes: size, segmentSize: options.segmentSize)
+    let medium: Medium
+    do throws(StoreError) {
+      medium = try Medium.createFile(path: address.path, size: size, replacing: replacing, domain: options.domain)
+    } catch {
+      throw naming(error)
+    }
+    return try create(on: medium, geometry: geometry, path: address.path, options: options)
+  }
+
+  /// Formats `medium`, whose bytes are all zero, and opens it.
+  ///
+  /// - Parameter superblock: what to write, where a test wants the same bytes each time.
+  static func create(
+    on medium: Medium, geometry: Geometry, path: String, options: StoreOptions, superblock: Superblock? = nil
+  ) throws(StoreError) -> Store {
+    var generator = SystemRandomNumberGenerator()
+    let superblock =
+      superblock
+      ?? Superblock(
+        geometry: geometry, seed: generator.next(), identifier: (generator.next(), generator.next()),
+        created: wallClockSeconds())
+    do throws(StoreError) {
+      var manifest = Manifest(commit: 1)
+      manifest.isClosed = true
+      try manifest.write(to: medium, superblock: superblock)
+      let encoded = superblock.encoded()
+      // The copies last, and one by one: a region that has a superblock has everything that it says.
+      for copy in [1, 0] {
+        let offset = geometry.superblockOffset(copy)
+        try unsafe encoded.span.bytes.withUnsafeBytes { (bytes) throws(StoreError) in
+          try unsafe medium.write(bytes, at: offset, site: .superblock)
+        }
+        try medium.barrier(offset..<offset + Superblock.encodedBytes, site: .superblock)
+      }
+      return try Recovery.open(medium, path: path, access: .readWrite, options: options)
+    } catch {
+      medium.unmap()
+      throw error
+    }
+  }
+
+  /// Opens the store at `address`.
+  ///
+  /// Reads the log, in parallel, and rebuilds the index. Opening never formats anything: what is no store is refused and
+  /// left as it is. Damage does not keep a store from opening as long as its metadata can be read; what was found is in
+  /// ``recovery``.
+  ///
+  /// - Parameters:
+  ///   - access: ``Access/readWrite`` takes the store for this `Store` alone. ``Access/readOnly`` maps the region for
+  ///     reading, writes nothing, and shares the store with other readers.
+  /// - Throws: ``StoreError/noSuchStore(_:)``, ``StoreError/busy(path:owner:)``, ``StoreError/permissionDenied(_:)``,
+  ///   ``StoreError/notAStore(_:)``, ``StoreError/wrongByteOrder``,
+  ///   ``StoreError/unsupportedVersion(found:supported:)``, ``StoreError/unsupportedFeatures(_:)``,
+  ///   ``StoreError/sizeMismatch(recorded:found:)``, ``StoreError/corrupt(_:)``, ``StoreError/system(call:errno:)``.
+  /// - Complexity: reads the whole log; two barriers, one after a close, none when read-only.
+  public static func open(
+    at address: StoreAddress, access: Access = .readWrite, options: StoreOptions = StoreOptions()
+  ) throws(StoreError) -> Store {
+    let medium: Medium
+    do throws(StoreError) {
+      medium = try Medium.openFile(path: address.path, access: access, domain: options.domain)
+    } catch {
+      throw naming(error)
+    }
+    do throws(StoreError) {
+      return try Recovery.open(medium, path: address.path, access: access, options: options)
+    } catch {
+      medium.unmap()
+      throw error
+    }
+  }
+
+  /// Adds to a `busy` error who the owner is, where the store says.
+  private static func naming(_ error: StoreError) -> StoreError {
+    guard case .busy(let path, _) = error else { return error }
+    return .busy(path: path, owner: Manifest.owner(ofFileAt: path))
+  }
+}

@@ -1,0 +1,236 @@
+extension Store {
+  // MARK: Put
+
+  /// Sets the value of `key`, durably.
+  ///
+  /// Returns once the write is durable at the level of ``persistence``; readers see it from then on. A crash before that
+  /// leaves the old value or the new one, whole.
+  ///
+  /// - Throws: ``StoreError/invalidKeyLength(_:maximum:)``, ``StoreError/valueTooLarge(_:maximum:)``,
+  ///   ``StoreError/full`` with nothing changed, ``StoreError/readOnly``; ``StoreError/outcomeUnknown(_:)`` when the
+  ///   barrier fails, after which the store is poisoned; and what every call throws.
+  /// - Complexity: one barrier, or a share of one; two where the value goes to an extent. No allocation.
+  @inlinable
+  public func put(_ value: RawSpan, for key: RawSpan) throws(StoreError) {
+    try put(value, for: key, durability: .immediate)
+  }
+
+  /// Sets the value of `key`, durably or with the next barrier; see ``Durability``.
+  public func put(_ value: RawSpan, for key: RawSpan, durability: Durability) throws(StoreError) {
+    try limits.checkKey(key.byteCount)
+    try limits.checkValue(value.byteCount)
+    if durability == .deferred, !isExtent(keyLength: key.byteCount, valueLength: value.byteCount) {
+      return try deferWrite(.put, key: key, value: value)
+    }
+    try beginWrite()
+    try unsafe key.withUnsafeBytes { (key) throws(StoreError) in
+      try unsafe value.withUnsafeBytes { (value) throws(StoreError) in
+        // An extent is written before any lock is taken: it may be large.
+        let extent = try poisoning { () throws(StoreError) in try unsafe writeExtentIfNeeded(key: key, value: value) }
+        let hash = unsafe log.hash(key)
+        let place = index.place(hash)
+        index.prefetch(place)
+        let lock = index.lock(place.partition)
+        lock.lock()
+        defer { lock.unlock() }
+        try unsafe putLocked(key, value, extent: extent, place: place)
+      }
+    }
+    writes.add(1)
+  }
+
+  /// Sets the value of `key`; see ``put(_:for:)-(RawSpan,_)``.
+  @inlinable
+  public func put<K: StoreBytes, V: StoreBytes>(
+    _ value: V, for key: K, durability: Durability = .immediate
+  ) throws(StoreError) {
+    try key.withStoreBytes { (key) throws(StoreError) in
+      try value.withStoreBytes { (value) throws(StoreError) in try put(value, for: key, durability: durability) }
+    }
+  }
+
+  // MARK: Delete
+
+  /// Takes `key` out, durably.
+  ///
+  /// - Returns: whether it was present; where it was not, nothing is written and no barrier is made.
+  /// - Throws: as ``put(_:for:)-(RawSpan,_)``. A full store still deletes.
+  /// - Complexity: one barrier, or a share of one.
+  @discardableResult
+  public func delete(_ key: RawSpan, durability: Durability = .immediate) throws(StoreError) -> Bool {
+    try limits.checkKey(key.byteCount)
+    if durability == .deferred {
+      let isPresent = try contains(key) || deferredWrites.count.load(ordering: .relaxed) > 0
+      if isPresent { try deferWrite(.delete, key: key, value: RawSpan()) }
+      return isPresent
+    }
+    try beginWrite()
+    let existed = try unsafe key.withUnsafeBytes { (key) throws(StoreError) in
+      let place = unsafe index.place(log.hash(key))
+      index.prefetch(place)
+      let lock = index.lock(place.partition)
+      lock.lock()
+      defer { lock.unlock() }
+      return try unsafe deleteLocked(key, place: place)
+    }
+    if existed { writes.add(1) }
+    return existed
+  }
+
+  /// Takes `key` out; see ``delete(_:durability:)-(RawSpan,_)``.
+  @discardableResult
+  @inlinable
+  public func delete<K: StoreBytes>(_ key: K, durability: Durability = .immediate) throws(StoreError) -> Bool {
+    try key.withStoreBytes { (key) throws(StoreError) in try delete(key, durability: durability) }
+  }
+
+  // MARK: One record: the caller holds the key's partition
+
+  /// Appends a put, makes it durable, publishes it. `value` is ignored where there is an `extent`.
+  @unsafe
+  @inline(__always)
+  func putLocked(
+    _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, extent: ExtentReference?, place: Index.Place
+  ) throws(StoreError) {
+    try lifecycle.check()
+    let valueLength = extent == nil ? value.count : ExtentReference.encodedBytes
+    let lines = Record.lines(keyLength: key.count, valueLength: valueLength)
+    let lane = try poisoning { () throws(StoreError) in
+      try log.acquireLane(bytes: lines * lineSize, purpose: .put)
+    }
+    defer { log.release(lane) }
+    let tombstone = log.tombstoneReserve(keyLength: key.count)
+    if !log.ensureCredit(lane, lines: tombstone) {
+      // No room for one more key: then only a key that is present may be put, which has its tombstone's room already.
+      guard index.find(place, matches: { unsafe log.record(atLine: $0, hasKey: key) }) != nil else {
+        throw .full
+      }
+    }
+    try poisoning { () throws(StoreError) in
+      let offset = try unsafe log.append(
+        lane, kind: extent == nil ? .put : .putExtent, sequence: log.takeSequence(), keyLength: key.count,
+        valueLength: valueLength
+      ) { body in
+        unsafe body.copyMemory(from: key.baseAddress!, byteCount: key.count)
+        if let extent {
+          unsafe extent.encode(to: body + key.count)
+        } else if let bytes = value.baseAddress {
+          unsafe (body + key.count).copyMemory(from: bytes, byteCount: value.count)
+        }
+      }
+      // The search goes on while the lines are on their way to the medium.
+      let existing = index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
+      // A reader must not see the record before it is durable: that is what the crash after this line could take back.
+      try log.settle(lane)
+      let extentLines = extent.map { log.extentLines(bytes: $0.length) } ?? 0
+      publishPut(
+        place, line: offset / lineSize, liveLines: lines &+ extentLines, tombstone: tombstone, existing: existing,
+        lane: lane)
+    }
+  }
+
+  /// Makes a durable put visible, and accounts for what it replaces.
+  @inline(__always)
+  func publishPut(
+    _ place: Index.Place, line: Int, liveLines: Int, tombstone: Int, existing: (position: Int, line: Int)?, lane: Int
+  ) {
+    if let existing {
+      let old = log.footprint(ofRecordAtLine: existing.line)
+      index.replace(
+        place, at: existing.position, line: line, change: Index.Change(liveLines: liveLines &- old.totalLines))
+      countDead(old, line: existing.line)
+    } else {
+      unsafe log[lane].pointee.credit -= tombstone
+      index.insert(place, line: line, change: Index.Change(keys: 1, liveLines: liveLines, tombstoneLines: tombstone))
+    }
+  }
+
+  /// Appends a tombstone, makes it durable, takes the key out; whether it was there.
+  @unsafe
+  func deleteLocked(_ key: UnsafeRawBufferPointer, place: Index.Place) throws(StoreError) -> Bool {
+    try lifecycle.check()
+    guard let existing = index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) }) else {
+      return false
+    }
+    let lines = Record.lines(keyLength: key.count, valueLength: 0)
+    let lane = try poisoning { () throws(StoreError) in
+      try log.acquireLane(bytes: lines * lineSize, purpose: .delete)
+    }
+    defer { log.release(lane) }
+    try poisoning { () throws(StoreError) in
+      let offset = try unsafe log.append(
+        lane, kind: .delete, sequence: log.takeSequence(), keyLength: key.count, valueLength: 0
+      ) { body in
+        unsafe body.copyMemory(from: key.baseAddress!, byteCount: key.count)
+      }
+      // Absent before the tombstone is durable would be absent before the crash and present after it.
+      try log.settle(lane)
+      publishDelete(place, existing: existing, tombstoneOffset: offset, tombstoneLines: lines, lane: lane)
+    }
+    return true
+  }
+
+  /// Makes a durable delete visible, and accounts for what it takes out.
+  func publishDelete(
+    _ place: Index.Place, existing: (position: Int, line: Int)?, tombstoneOffset: Int, tombstoneLines: Int, lane: Int
+  ) {
+    log.segments.addDead(tombstoneLines, segment: superblock.geometry.segment(at: tombstoneOffset))
+    guard let existing else { return }
+    let old = log.footprint(ofRecordAtLine: existing.line)
+    index.remove(
+      place, at: existing.position,
+      change: Index.Change(keys: -1, liveLines: -old.totalLines, tombstoneLines: -old.tombstoneLines))
+    countDead(old, line: existing.line)
+    log.refundCredit(lane, lines: old.tombstoneLines)
+  }
+
+  @inline(__always)
+  private func countDead(_ old: Log.Footprint, line: Int) {
+    log.segments.addDead(old.lines, segment: superblock.geometry.segment(at: line &* lineSize))
+    if old.extentLines > 0 { log.segments.addDead(old.extentLines, segment: old.extentSegment) }
+  }
+
+  // MARK: What every write begins with
+
+  /// Checks that the store may be written, and persists what was deferred before, so that this write comes after it.
+  @inline(__always)
+  func beginWrite() throws(StoreError) {
+    guard access == .readWrite else {
+      try lifecycle.check()
+      throw .readOnly
+    }
+    try lifecycle.check()
+    if deferredWrites.count.load(ordering: .acquiring) > 0 { try persistDeferred() }
+  }
+
+  /// Whether a value is kept in an extent, not in its record.
+  @inline(__always)
+  func isExtent(keyLength: Int, valueLength: Int) -> Bool {
+    valueLength >= superblock.geometry.extentThreshold
+      || Record.headerBytes &+ keyLength &+ valueLength > superblock.geometry.recordBytesPerSegment &- lineSize
+  }
+
+  /// Writes the value's extent, durable on return, where it needs one.
+  @unsafe
+  @inline(__always)
+  func writeExtentIfNeeded(
+    key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer
+  ) throws(StoreError) -> ExtentReference? {
+    guard isExtent(keyLength: key.count, valueLength: value.count) else { return nil }
+    let written = try unsafe log.writeExtent(value)
+    // Durable before the record that refers to it: recovery takes the record's word and does not read the extent.
+    try medium.barrier(written.range, site: .extent)
+    return written.reference
+  }
+
+  /// Runs `body`; an error of the medium poisons the store. Refusals, such as a full store, do not.
+  @inline(__always)
+  func poisoning<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+    do throws(StoreError) {
+      return try body()
+    } catch {
+      if error != .full { lifecycle.poison(error) }
+      throw error
+    }
+  }
+}

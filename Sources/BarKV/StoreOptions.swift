@@ -1,0 +1,56 @@
+/// How a store is opened.
+public enum Access: Sendable, Hashable {
+  /// One owner: reads and writes. A second owner of any kind gets ``StoreError/busy(path:owner:)``.
+  case readWrite
+  /// Any number of readers together, no writer: the region is mapped for reading and nothing is written to it.
+  case readOnly
+}
+
+/// When a write is durable.
+public enum Durability: Sendable, Hashable {
+  /// The write is durable, at the medium's ``Persistence/level``, when the call returns. One barrier.
+  case immediate
+  /// The write becomes durable and visible with the next barrier: ``Store/persist()``, an immediate write, or when the
+  /// buffer of deferred writes is full. Until then no read shows it and a crash loses it; of the deferred writes a crash
+  /// keeps a prefix. A value that is written to an extent (see `Docs/Format.md`) is durable at once all the same.
+  case deferred
+}
+
+/// Settings of one open store; none of them changes the format.
+public struct StoreOptions: Sendable {
+  /// Which persistence domain to use on a file.
+  public enum Domain: Sendable, Hashable {
+    /// The strongest that the medium needs: see ``PersistenceDomain``.
+    case automatic
+    /// No write-back to the device: data survives the process, not the machine.
+    case processOnly
+  }
+
+  /// The persistence domain to use. Default: ``Domain/automatic``.
+  public var domain: Domain = .automatic
+
+  /// The most lanes, which is the most writers that append at the same time: 1 to 64. Default: 16. A small region has
+  /// fewer.
+  public var maximumLanes: Int = 16
+
+  /// Whether each get checks the record's checksum, and an extent's, before it answers. Default: `false`; opening checks
+  /// every record, and ``Store/verify()`` checks all.
+  public var verifiesReads: Bool = false
+
+  /// The number of bytes of deferred writes kept in memory before they are persisted unasked. Default: 1 MiB.
+  public var deferredBytes: Int = 1 << 20
+
+  /// The size of a segment in bytes for a store being created: a power of two, or `nil` to choose by the region's size.
+  public var segmentSize: Int?
+
+  /// Default settings.
+  public init() {}
+
+  /// - Throws: ``StoreError/invalidOption(_:)``.
+  func validate() throws(StoreError) {
+    guard (1...64).contains(maximumLanes) else { throw .invalidOption("maximumLanes is 1 to 64, not \(maximumLanes)") }
+    guard (0...(1 << 30)).contains(deferredBytes) else {
+      throw .invalidOption("deferredBytes is 0 to 1 GiB, not \(deferredBytes)")
+    }
+  }
+}

@@ -1,0 +1,102 @@
+/// A store's figures at one moment. Bytes are those of the region, headers and padding included, unless said otherwise.
+public struct StoreStatistics: Sendable, Hashable {
+  /// The region's size.
+  public internal(set) var regionBytes: UInt64 = 0
+  /// The bytes of all segments: what headers, records, extents and free space share.
+  public internal(set) var capacityBytes: UInt64 = 0
+  /// The bytes occupied by the newest version of each present key.
+  public internal(set) var liveBytes: UInt64 = 0
+  /// The bytes occupied by anything else: older versions, tombstones, segment headers, padding at segments' ends.
+  public internal(set) var deadBytes: UInt64 = 0
+  /// The bytes not written yet. `capacityBytes = liveBytes + deadBytes + freeBytes`.
+  public internal(set) var freeBytes: UInt64 = 0
+  /// The share of `freeBytes` that is kept so that every present key can be deleted.
+  public internal(set) var reservedBytes: UInt64 = 0
+  /// The number of present keys.
+  public internal(set) var keyCount: Int = 0
+  /// The size of a segment.
+  public internal(set) var segmentBytes: Int = 0
+  /// The number of segments in the region.
+  public internal(set) var segmentCount: Int = 0
+  /// The number of segments that hold nothing.
+  public internal(set) var freeSegmentCount: Int = 0
+  /// The number of lanes.
+  public internal(set) var laneCount: Int = 0
+  /// The number of barriers since the store was opened, those of opening included.
+  public internal(set) var barrierCount: UInt64 = 0
+  /// The number of durable write operations (put, delete, batch, compare-and-swap, update, persist) since the store was
+  /// opened.
+  public internal(set) var writeCount: UInt64 = 0
+  /// The highest sequence number in use.
+  public internal(set) var sequence: UInt64 = 0
+  /// How many times the store was opened for writing.
+  public internal(set) var ownerEpoch: UInt64 = 0
+  /// The DRAM held by the index, in bytes.
+  public internal(set) var indexBytes: UInt64 = 0
+  /// The domain and level of durability, and why.
+  public internal(set) var persistence: Persistence
+}
+
+/// Damage found by recovery or by ``Store/verify()``.
+public struct Damage: Sendable, Hashable {
+  /// What is damaged.
+  public enum Kind: String, Sendable, Hashable {
+    /// A superblock copy; the other one serves.
+    case superblock
+    /// A manifest area that should be valid.
+    case manifest
+    /// A segment header copy.
+    case segmentHeader
+    /// A record, or several neighbours whose borders are lost.
+    case record
+    /// An extent's bytes.
+    case extent
+    /// The index disagrees with the log.
+    case index
+  }
+  /// What is damaged.
+  public let kind: Kind
+  /// Where the damage starts, from the region's start.
+  public let offset: UInt64
+  /// How many bytes it spans.
+  public let length: UInt64
+  /// What was found, in words for a person.
+  public let detail: String
+}
+
+/// What opening a store found and did.
+public struct RecoveryReport: Sendable, Hashable {
+  /// Whether the last owner closed the store.
+  public internal(set) var wasClosed: Bool = false
+  /// The number of segments read.
+  public internal(set) var segmentCount: Int = 0
+  /// The number of valid records replayed.
+  public internal(set) var recordCount: Int = 0
+  /// The number of whole records that were dropped because they stood behind a torn one or in an incomplete batch; none
+  /// of them was acknowledged.
+  public internal(set) var droppedRecordCount: Int = 0
+  /// The number of segments whose log ended in a torn record.
+  public internal(set) var tornTailCount: Int = 0
+  /// Damage to what had been acknowledged. The list holds the first 1,000; ``damageCount`` counts all.
+  public internal(set) var damage: [Damage] = []
+  /// How many places were found damaged.
+  public internal(set) var damageCount: Int = 0
+  /// How long opening took, in nanoseconds.
+  public internal(set) var nanoseconds: UInt64 = 0
+}
+
+/// What ``Store/verify()`` found.
+public struct VerifyReport: Sendable, Hashable {
+  /// The number of records whose checksum was right.
+  public internal(set) var recordCount: Int = 0
+  /// The number of extents whose checksum was right.
+  public internal(set) var extentCount: Int = 0
+  /// The bytes read.
+  public internal(set) var bytes: UInt64 = 0
+  /// Damage found. The list holds the first 1,000; ``damageCount`` counts all.
+  public internal(set) var damage: [Damage] = []
+  /// How many places were found damaged.
+  public internal(set) var damageCount: Int = 0
+  /// Whether nothing is damaged.
+  public var isSound: Bool { damageCount == 0 }
+}

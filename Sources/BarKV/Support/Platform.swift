@@ -1,0 +1,47 @@
+import CBarKV
+import SystemPackage
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// What an errno value means, in words.
+func systemMessage(_ code: Int32) -> String {
+  Errno(rawValue: code).description
+}
+
+/// Gives the processor away for about 0.1 ms.
+func sleepBriefly() {
+  usleep(100)
+}
+
+/// Nanoseconds since some fixed moment; for durations.
+func monotonicNanoseconds() -> UInt64 {
+  var time = timespec()
+  unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+  return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+}
+
+/// Seconds since 1970, for people; nothing is decided by it.
+func wallClockSeconds() -> UInt64 {
+  UInt64(clamping: time(nil))
+}
+
+/// How many processors this process may use.
+func processorCount() -> Int {
+  max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+}
+
+/// The calling process.
+func processIdentifier() -> Int32 {
+  getpid()
+}
+
+/// Cache-line-aligned zeroed memory; freed by `deallocate()`.
+func allocateLines(bytes: Int) -> UnsafeMutableRawPointer {
+  let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+  unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+  return unsafe memory
+}

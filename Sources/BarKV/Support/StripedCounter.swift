@@ -1,0 +1,44 @@
+import CBarKV
+import Synchronization
+
+/// A counter that threads increment without meeting: one cache line a thread slot.
+@safe
+struct StripedCounter {
+  private static var stride: Int { 8 }
+  private static var slots: Int { Int(BARKV_THREAD_SLOTS) + 1 }
+  private let words: UnsafeMutablePointer<Atomic<UInt64>>
+
+  init() {
+    unsafe words = .allocate(capacity: Self.slots * Self.stride)
+    for index in 0..<Self.slots * Self.stride {
+      unsafe (words + index).initialize(to: Atomic(0))
+    }
+  }
+
+  /// Frees the memory; no use may follow.
+  func deallocate() {
+    unsafe words.deallocate()
+  }
+
+  /// Adds `amount`.
+  @inline(__always)
+  func add(_ amount: UInt64) {
+    let slot = Int(barkv_thread_slot())
+    let word = unsafe words + slot * Self.stride
+    if slot < Self.slots - 1 {
+      // The slot is this thread's alone: a plain addition, atomic only towards readers.
+      unsafe word.pointee.store(word.pointee.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
+    } else {
+      unsafe word.pointee.wrappingAdd(amount, ordering: .relaxed)
+    }
+  }
+
+  /// The sum; additions that run at the same time may or may not be in it.
+  var value: UInt64 {
+    var sum: UInt64 = 0
+    for slot in 0..<Self.slots {
+      unsafe sum &+= (words + slot * Self.stride).pointee.load(ordering: .relaxed)
+    }
+    return sum
+  }
+}

@@ -1,0 +1,53 @@
+#define _GNU_SOURCE
+#include "CBarKV.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/vfs.h>
+
+int barkv_errno(void) { return errno; }
+
+int barkv_lock(int fd, bool exclusive) {
+  struct flock range = {.l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET};
+  int result;
+  do result = fcntl(fd, F_OFD_SETLK, &range);
+  while (result == -1 && errno == EINTR);
+  return result == -1 ? errno : 0;
+}
+
+bool barkv_is_memory_file_system(int fd) {
+  struct statfs status;
+  if (fstatfs(fd, &status) != 0) return false;
+  return status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC;
+}
+
+bool barkv_is_dax(int fd, size_t length) {
+  void *address = mmap(NULL, length, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC, fd, 0);
+  if (address == MAP_FAILED) return false;
+  munmap(address, length);
+  return true;
+}
+
+int barkv_allocate(int fd, int64_t length) {
+  int result;
+  do result = posix_fallocate(fd, 0, length);
+  while (result == EINTR);
+  return result;
+}
+
+void *barkv_map(int fd, size_t length, bool writable) {
+  void *address = mmap(NULL, length, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+  return address == MAP_FAILED ? NULL : address;
+}
+
+void barkv_dont_fork(void *address, size_t length) { madvise(address, length, MADV_DONTFORK); }
+
+void barkv_populate(void *address, size_t length) {
+#ifdef MADV_POPULATE_WRITE
+  madvise(address, length, MADV_POPULATE_WRITE);
+#else
+  madvise(address, length, 23);
+#endif
+}
