@@ -46,6 +46,7 @@ let package = Package(
       swiftSettings: strict
     ),
     .testTarget(name: "BarKVTests", dependencies: ["BarKV", "BarKVFoundation", "CBarKV"], swiftSettings: strict),
+    .testTarget(name: "CrashTests", dependencies: ["BarKV"], swiftSettings: strict),
     .testTarget(name: "CLITests", dependencies: ["BarKV", "kvcli"], swiftSettings: strict),
   ]
 )

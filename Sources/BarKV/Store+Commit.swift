@@ -126,19 +126,25 @@ extension Store {
     guard total <= superblock.geometry.segmentCount * superblock.geometry.recordLinesPerSegment else {
       throw .batchTooLarge(operations: operations.count)
     }
-    try poisoning { () throws(StoreError) in
-      for index in planned.indices where planned[index].valueLength != operations[index].value.count {
-        let value = unsafe UnsafeRawBufferPointer(rebasing: bytes[operations[index].value])
-        let written = try unsafe log.writeExtent(value)
+    // Durable before the records that refer to them, as for a single put; and in case of an error, so that no operation
+    // leaves anything in flight behind it.
+    var failure: StoreError?
+    for index in planned.indices where planned[index].valueLength != operations[index].value.count {
+      let value = unsafe UnsafeRawBufferPointer(rebasing: bytes[operations[index].value])
+      do throws(StoreError) {
+        let written = try poisoning { () throws(StoreError) in try unsafe log.writeExtent(value) }
         planned[index].extent = written.reference
         extents =
           extents.map {
             min($0.lowerBound, written.range.lowerBound)..<max($0.upperBound, written.range.upperBound)
           } ?? written.range
+      } catch {
+        failure = error
+        break
       }
-      // Durable before the records that refer to them, as for a single put.
-      if let extents { try medium.barrier(extents, site: .extent) }
     }
+    if let extents { try poisoning { () throws(StoreError) in try medium.barrier(extents, site: .extent) } }
+    if let failure { throw failure }
     return planned
   }
 

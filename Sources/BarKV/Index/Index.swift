@@ -24,8 +24,9 @@ final class Index: @unchecked Sendable {
     let count = Atomic<Int>(0)
     let liveLines = Atomic<Int>(0)
     let tombstoneLines = Atomic<Int>(0)
-    /// Slots that are not empty; under the lock.
-    var usedSlots = 0
+    /// Slots that are not empty. Changed under the lock; atomic so that a change does not touch the partition as a whole,
+    /// of which others hold the lock word.
+    let usedSlots = Atomic<Int>(0)
     /// Fills the line, so that writers of neighbouring partitions do not meet.
     private let padding = (0, 0, 0)
   }
@@ -151,12 +152,12 @@ final class Index: @unchecked Sendable {
   @inline(__always)
   func insert(_ place: Place, line: Int, change: Change) {
     var table = table(place.partition)
-    if unsafe table.isCrowded(usedSlots: partitions[place.partition].usedSlots &+ 1) {
+    if unsafe table.isCrowded(usedSlots: partitions[place.partition].usedSlots.load(ordering: .relaxed) &+ 1) {
       table = grow(place.partition)
     }
     changing(place.partition, change) {
       let position = table.freePosition(place.fragment)
-      if table.slot(position) == .empty { unsafe partitions[place.partition].usedSlots += 1 }
+      if table.slot(position) == .empty { unsafe Self.add(1, to: partitions[place.partition].usedSlots) }
       table.set(position, IndexSlot(fragment: place.fragment, line: line))
     }
   }
@@ -167,7 +168,7 @@ final class Index: @unchecked Sendable {
     changing(place.partition, change) {
       if table.mayEmpty(position) {
         table.set(position, .empty)
-        unsafe partitions[place.partition].usedSlots -= 1
+        unsafe Self.add(-1, to: partitions[place.partition].usedSlots)
       } else {
         table.set(position, .vacated)
       }
@@ -219,7 +220,7 @@ final class Index: @unchecked Sendable {
     unsafe state.pointee.version.store(version &+ 1, ordering: .relaxed)
     atomicMemoryFence(ordering: .releasing)
     unsafe tables[partition].store(new.word, ordering: .releasing)
-    unsafe state.pointee.usedSlots = occupied
+    unsafe state.pointee.usedSlots.store(occupied, ordering: .relaxed)
     unsafe state.pointee.version.store(version &+ 2, ordering: .releasing)
     unsafe epochs.retire(old.memory, bytes: old.byteCount)
     return new

@@ -110,6 +110,15 @@ struct SegmentHeader: Sendable, Equatable {
     }
   }
 
+  /// Writes one copy again, where the other one serves.
+  func writeCopy(_ copy: Int, to medium: Medium, superblock: Superblock) throws(StoreError) {
+    let line = encoded(seed: superblock.seed)
+    try unsafe line.span.bytes.withUnsafeBytes { (buffer) throws(StoreError) in
+      try unsafe medium.write(
+        buffer, at: superblock.geometry.segmentOffset(segment) + copy * lineSize, site: .segmentHeader)
+    }
+  }
+
   /// Writes zeros over both copies, so that the segment is free for every later recovery.
   static func erase(segment: Int, in medium: Medium, geometry: Geometry) throws(StoreError) {
     let zeros = [UInt8](repeating: 0, count: Geometry.segmentHeaderBytes)

@@ -55,9 +55,6 @@ struct MappedFile: Sendable {
         // A replaced file loses its old content here, and before it grows again.
         try check("ftruncate", ftruncate(descriptor.rawValue, 0) == 0 ? 0 : barkv_errno())
         let code = barkv_allocate(descriptor.rawValue, Int64(size))
-        if code == ENOSPC || code == EFBIG || code == EDQUOT {
-          throw .invalidSize(bytes: size, reason: "the file system has no room for it (\(systemMessage(code)))")
-        }
         try check("posix_fallocate", code)
         try check("fsync", fsync(descriptor.rawValue) == 0 ? 0 : barkv_errno())
         try synchronizeDirectory(of: path)
@@ -141,6 +138,7 @@ struct MappedFile: Sendable {
     switch error as? Errno {
     case .noSuchFileOrDirectory, .notDirectory: .noSuchStore(path)
     case .permissionDenied, .notPermitted, .readOnlyFileSystem: .permissionDenied(path)
+    case .isDirectory: .notAStore(path)
     case let code?: .system(call: "open \(path)", errno: code.rawValue)
     case nil: .system(call: "open \(path)", errno: EIO)
     }

@@ -117,10 +117,10 @@ struct Recovery {
   }
 
   private mutating func noteManifests(_ found: (manifest: Manifest?, invalidAreas: [Int]), closed: Manifest?) {
+    // One area that is not valid is what a crash during a commit leaves: no damage. It is damage where nothing is left, or
+    // where what is left is not the newest.
     let isStale = found.manifest?.isClosed == true && closed == nil
-    // After a crash an area may be torn. Of a store that was closed both are whole, once it had an owner; and there is
-    // always one.
-    guard found.manifest == nil || isStale || (closed?.commit ?? 0) >= 2 else { return }
+    guard found.manifest == nil || isStale else { return }
     for area in found.invalidAreas {
       note(
         Damage(
@@ -178,17 +178,19 @@ struct Recovery {
 
     var ownership: Manifest?
     if access == .readWrite {
-      let erased = survey.unreadable + unusedExtents.map(\.segment)
-      try settle(survey, scans, verdict, erasing: erased, isClosed: closed != nil)
+      let manifest = Manifest(
+        commit: commit + 1, ownerEpoch: epoch, sequence: sequence, ownerProcess: processIdentifier(), isClosed: false)
+      // Before anything else is written: from here on no generation of an earlier owner is given out again, and what a
+      // crash leaves of the rest is not held against a store that says it was closed.
+      try manifest.write(to: medium, superblock: superblock)
+      ownership = manifest
+      // All segments of an extent: a value's bytes where a header would be must not look like a damaged one later.
+      let unused = unusedExtents.flatMap { Array($0.segment..<$0.segment + $0.span) }
+      try settle(survey, scans, verdict, erasing: survey.unreadable + unused, isClosed: closed != nil)
       for header in unusedExtents {
         segments.free(header.segment)
         space.giveBack(Array(header.segment..<header.segment + header.span))
       }
-      let manifest = Manifest(
-        commit: commit + 1, ownerEpoch: epoch, sequence: sequence, ownerProcess: processIdentifier(), isClosed: false)
-      // From here on no generation of an earlier owner is given out again, and an older manifest's word no longer counts.
-      try manifest.write(to: medium, superblock: superblock)
-      ownership = manifest
     }
     report.nanoseconds = monotonicNanoseconds() - began
     return Store(
@@ -251,6 +253,15 @@ struct Recovery {
     }
     for segment in segments {
       try SegmentHeader.erase(segment: segment, in: medium, geometry: geometry)
+      changed = true
+    }
+    for (segment, copy) in survey.damagedCopies where !segments.contains(segment) {
+      guard let header = (survey.logs + survey.extents).first(where: { $0.segment == segment }),
+        !zip(scans, verdict.segments).contains(where: {
+          $0.header.segment == segment && $0.isEmpty($1, geometry: geometry)
+        })
+      else { continue }
+      try header.writeCopy(copy, to: medium, superblock: superblock)
       changed = true
     }
     guard changed || !isClosed else { return }

@@ -55,10 +55,9 @@ struct Verifier {
       }
     }
     report.bytes += UInt64(2 * Superblock.encodedBytes)
-    // A crash may leave one area torn until the next owner writes it: not so under an owner, or after a close.
-    guard store.access == .readWrite || store.recovery.wasClosed else { return }
+    // A crash during a commit leaves one area torn until the next owner writes it: under an owner both are whole.
+    guard store.access == .readWrite else { return }
     for area in unsafe Manifest.read(from: region, superblock: store.superblock).invalidAreas {
-      // The first owner's first commit leaves the other area as it was created.
       note(
         .manifest, geometry.manifestOffset(area), geometry.metadataStride, "this manifest area is not valid")
     }

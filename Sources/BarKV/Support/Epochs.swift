@@ -37,11 +37,7 @@ final class Epochs: @unchecked Sendable {
   private static var reclaimBytes: Int { 4 << 20 }
 
   init() {
-    let count = Self.slots * Self.stride
-    unsafe lines = .allocate(capacity: count)
-    for index in 0..<count {
-      unsafe (lines + index).initialize(to: Atomic(0))
-    }
+    unsafe lines = allocateAtomicWords(Self.slots, stride: Self.stride)
     readersFence = !barkv_membarrier_register()
   }
 

@@ -1,4 +1,5 @@
 import CBarKV
+import Synchronization
 import SystemPackage
 
 #if canImport(Glibc)
@@ -41,7 +42,14 @@ func processIdentifier() -> Int32 {
 
 /// Cache-line-aligned zeroed memory; freed by `deallocate()`.
 func allocateLines(bytes: Int) -> UnsafeMutableRawPointer {
-  let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-  unsafe memory.initializeMemory(as: UInt8.self, repeating: 0, count: bytes)
+  let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: lineSize)
+  unsafe memset(memory, 0, bytes)
   return unsafe memory
+}
+
+/// `count` atomic words that are zero, each at the start of `stride` words of its own; freed by `deallocate()`.
+///
+/// An atomic word of zeros is a zeroed word: nothing is initialized one by one.
+func allocateAtomicWords(_ count: Int, stride: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
+  unsafe allocateLines(bytes: count * stride * 8).bindMemory(to: Atomic<UInt64>.self, capacity: count * stride)
 }

@@ -9,10 +9,7 @@ struct StripedCounter {
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
 
   init() {
-    unsafe words = .allocate(capacity: Self.slots * Self.stride)
-    for index in 0..<Self.slots * Self.stride {
-      unsafe (words + index).initialize(to: Atomic(0))
-    }
+    unsafe words = allocateAtomicWords(Self.slots, stride: Self.stride)
   }
 
   /// Frees the memory; no use may follow.
