@@ -74,9 +74,11 @@ struct Recovery {
     var epoch = manifests.manifest?.ownerEpoch ?? 0
     for header in survey.logs + survey.extents { epoch = max(epoch, header.generation >> 32) }
     if access == .readWrite { epoch += 1 }
-    let sequence = scans.reduce(manifests.manifest?.sequence ?? 0) { highest, scan in
+    var sequence = scans.reduce(manifests.manifest?.sequence ?? 0) { highest, scan in
       scan.entries.reduce(highest) { max($0, $1.sequence) }
     }
+    // A write that the crash tore may have taken any number up to the room there was: none of them is given out again.
+    if closed == nil { sequence += UInt64(geometry.regionBytes / lineSize) }
     let store = try build(
       survey, scans, verdict, closed: closed, epoch: epoch, sequence: sequence, commit: manifests.manifest?.commit ?? 0,
       began: began)
@@ -228,6 +230,14 @@ struct Recovery {
     }
   }
 
+  /// The line at which the log goes on after a crash, unless it is blank: a record that was torn there must not be made
+  /// whole by the one that is written over it and torn in turn.
+  private func tornStart(_ scan: SegmentScan, _ decided: LogVerdict.Segment) -> [Int] {
+    let end = geometry.segmentOffset(scan.header.segment) + geometry.segmentSize
+    guard !decided.isSettled, decided.cut < end, decided.cut < scan.tail || scan.hasBytesAtTail else { return [] }
+    return [decided.cut]
+  }
+
   /// Leaves the region as decided: what was dropped can never be taken for a record again, and what was kept is durable,
   /// before anything is answered from it.
   private func settle(
@@ -244,7 +254,7 @@ struct Recovery {
         changed = true
         continue
       }
-      for offset in scans[index].droppedRecords(decided) {
+      for offset in scans[index].droppedRecords(decided) + tornStart(scans[index], decided) {
         try unsafe zeros.span.bytes.withUnsafeBytes { (line) throws(StoreError) in
           try unsafe medium.write(line, at: offset, site: .recoveryErase)
         }

@@ -48,18 +48,21 @@ struct SegmentScan: Sendable {
     let salt = header.salt(seed: superblock.seed)
     var position = start + Geometry.segmentHeaderBytes
     var gapStart: Int?
+    var lastSequence = header.baseSequence
     tail = position
     while position < end {
-      // Records end before the seal's line.
-      guard
-        let record = unsafe Record.validate(
-          region, at: position, limit: end - position > lineSize ? end - lineSize : end, salt: salt),
-        position + lineSize < end || record.kind == .seal
+      // Records end before the seal's line. Their sequence rises: an owner after a crash starts beyond all that was in
+      // flight, so that a record which that crash tore, and a later write happens to complete, is still none.
+      let limit = end - position > lineSize ? end - lineSize : end
+      guard let record = unsafe Record.validate(region, at: position, limit: limit, salt: salt),
+        record.kind == .seal
+          || (position + lineSize < end && header.baseSequence &+ UInt64(record.delta) >= lastSequence)
       else {
         gapStart = gapStart ?? position
         position += lineSize
         continue
       }
+      lastSequence = max(lastSequence, header.baseSequence &+ UInt64(record.delta))
       if let from = gapStart {
         gaps.append(from..<position)
         gapStart = nil
