@@ -1,0 +1,30 @@
+import CRawLoops
+
+/// What one run measures: the same input for every subject.
+struct Configuration: Codable, Sendable {
+  /// The number of entries.
+  var records: Int
+  /// The bytes of a value. A key has 16.
+  var valueBytes: Int
+  /// How many times everything is measured; the medians count.
+  var rounds: Int
+  /// The most threads; above 1, scaling is measured too.
+  var threads: Int
+  /// Where the regions are: a directory on tmpfs.
+  var directory: String
+
+  /// The bytes of a key.
+  static let keyBytes = crl_key_bytes
+
+  /// The writes that share a fence in the works that share one.
+  static let group = 32
+
+  /// The bytes of one of the C loops' records.
+  var recordBytes: Int { crl_record_bytes(valueBytes) }
+
+  /// The bytes of a region in which every entry is written `writes` times and deleted at most once, with room for
+  /// larger records than those of the C loops, and for a store's own structures.
+  func storeBytes(writes: Int) -> Int {
+    records * (writes * (recordBytes + 64) + 64) + (64 << 20)
+  }
+}

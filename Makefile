@@ -1,0 +1,73 @@
+# BarKV's tasks: `make` lists them. Each does its own set-up: a fresh Debian machine with a Swift toolchain is enough.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+SWIFT ?= swift
+# What swift-format reads: the sources of both packages, not what they build or fetch.
+SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
+
+# A sanitizer's report ends the process with a code that kvcli never uses, so that no test takes it for an answer.
+TSAN_ENVIRONMENT := TSAN_OPTIONS=exitcode=99
+# The leak checker mistakes what XCTest keeps for leaks.
+ASAN_ENVIRONMENT := ASAN_OPTIONS=detect_leaks=0:exitcode=99
+# Tests reach internals through `@testable`, which an optimised build offers only when asked.
+RELEASE_TESTS := -c release -Xswiftc -enable-testing
+
+# Work of the benchmarks; `make bench RECORDS=1000000` changes it.
+bench: RECORDS ?= 10000000
+bench: ROUNDS ?= 5
+bench: THREADS ?= 2
+bench-quick: RECORDS ?= 1000000
+bench-quick: ROUNDS ?= 3
+bench-quick: THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan build release format lint \
+  bench-quick bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: Debian packages; says what to do about the rest
+	@Scripts/setup
+
+run: setup ## a tour in two minutes: real data, a kill in the middle, nothing lost
+	@Scripts/tour
+
+test: setup lint ## check the formatting, build everything, run all tests
+	$(SWIFT) build --product kvcli
+	$(SWIFT) test
+
+test-tsan: test-tsan-debug test-tsan-release ## the tests under ThreadSanitizer, debug and release: each sees other races
+
+test-tsan-debug: setup
+	$(TSAN_ENVIRONMENT) $(SWIFT) test --sanitize=thread --scratch-path .build-tsan
+
+test-tsan-release: setup
+	$(TSAN_ENVIRONMENT) $(SWIFT) test $(RELEASE_TESTS) --sanitize=thread --scratch-path .build-tsan
+
+test-asan: setup ## the tests under AddressSanitizer; a debug build would miss raw loads out of bounds
+	$(ASAN_ENVIRONMENT) $(SWIFT) test $(RELEASE_TESTS) --sanitize=address --scratch-path .build-asan
+
+build: setup ## build the library and kvcli for debugging
+	$(SWIFT) build
+
+release: setup ## build the library and kvcli optimised; prints where kvcli is
+	$(SWIFT) build -c release
+	@echo "kvcli: $$($(SWIFT) build -c release --show-bin-path)/kvcli"
+
+format: setup ## format the sources in place
+	$(SWIFT) format format --in-place --recursive --parallel $(SOURCES)
+
+lint: setup ## check the formatting
+	$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
+
+bench-quick: setup ## 1 M records: BarKV and kvcli bench against raw loops in C
+	@Scripts/bench --records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
+
+bench: setup ## 10 M records, two threads: takes several minutes and 10 GiB of memory
+	@Scripts/bench --records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
+
+clean: ## remove everything that was built
+	rm -rf .build .build-tsan .build-asan Benchmarks/.build
