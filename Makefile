@@ -66,7 +66,7 @@ lint: setup ## check the formatting
 bench-quick: setup ## 1 M records: BarKV and kvcli bench against raw loops in C
 	@Scripts/bench --records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
 
-bench: setup ## 10 M records, two threads: takes several minutes and 10 GiB of memory
+bench: setup ## 10 M records, two threads: takes a quarter of an hour and 13 GiB of memory
 	@Scripts/bench --records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
 
 clean: ## remove everything that was built

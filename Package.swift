@@ -47,6 +47,9 @@ let package = Package(
     ),
     .testTarget(name: "BarKVTests", dependencies: ["BarKV", "BarKVFoundation", "CBarKV"], swiftSettings: strict),
     .testTarget(name: "CrashTests", dependencies: ["BarKV"], swiftSettings: strict),
+    .testTarget(
+      name: "FormatTests", dependencies: ["BarKV"], exclude: ["Resources"], swiftSettings: strict),
+    .testTarget(name: "ImageTests", dependencies: ["BarKV"], swiftSettings: strict),
     .testTarget(name: "CLITests", dependencies: ["BarKV", "kvcli"], swiftSettings: strict),
   ]
 )

@@ -8,7 +8,7 @@ final class DeferredWrites: @unchecked Sendable {
 
   private let word: UnsafeMutablePointer<Atomic<UInt32>>
   /// Protects ``buffer``. It is taken before a partition's lock, never after one.
-  var lock: FutexLock { unsafe FutexLock(word) }
+  var lock: WriterLock { unsafe WriterLock(word) }
   /// Under the lock.
   var buffer = OperationBuffer()
   /// How many writes wait; may be read without the lock.

@@ -5,8 +5,9 @@ extension Store {
   /// Atomic towards crashes: after one, all of the batch is there or nothing. Readers may see the first of its keys
   /// change an instant before the last.
   ///
-  /// - Throws: ``StoreError/batchTooLarge(operations:)`` where an empty store could not hold it, ``StoreError/full``, and
-  ///   what ``put(_:for:)-(RawSpan,_)`` throws; nothing is changed then.
+  /// - Throws: ``StoreError/batchTooLarge(operations:)`` where an empty store could not hold it; ``StoreError/full``, also
+  ///   for deletes, which a full store takes by ``delete(_:durability:)-(RawSpan,_)`` only; and what
+  ///   ``put(_:for:)-(RawSpan,_)`` throws. Nothing is changed then.
   /// - Complexity: one barrier, or a share of one, however many operations; one more where values go to extents.
   public func write(_ batch: Batch) throws(StoreError) {
     try beginWrite()
@@ -21,11 +22,7 @@ extension Store {
   /// - Throws: as ``write(_:)``. Where the store is full, the deferred writes stay deferred.
   /// - Complexity: one barrier, or none where nothing is deferred.
   public func persist() throws(StoreError) {
-    guard access == .readWrite else {
-      try lifecycle.check()
-      throw .readOnly
-    }
-    try lifecycle.check()
+    try checkWritable()
     if deferredWrites.count.load(ordering: .acquiring) > 0 { try persistDeferred() }
   }
 
@@ -47,10 +44,7 @@ extension Store {
 
   /// Accepts a write that becomes durable and visible with the next barrier.
   func deferWrite(_ kind: OperationBuffer.Kind, key: RawSpan, value: RawSpan) throws(StoreError) {
-    guard access == .readWrite else {
-      try lifecycle.check()
-      throw .readOnly
-    }
+    try checkWritable()
     deferredWrites.lock.lock()
     defer { deferredWrites.lock.unlock() }
     try lifecycle.check()
@@ -94,7 +88,15 @@ extension Store {
         }
         guard !planned.isEmpty else { return }
       }
-      try unsafe appendAndPublish(&planned, bytes, isAtomic: isAtomic)
+      do throws(StoreError) {
+        try unsafe appendAndPublish(&planned, bytes, isAtomic: isAtomic)
+      } catch {
+        // What is set aside for tombstones has no room for a batch's headers, and is used up one tombstone at a time.
+        guard error == .full, !isAtomic, planned.allSatisfy({ $0.operation.kind == .delete }) else { throw error }
+        for item in planned {
+          _ = try unsafe deleteLocked(UnsafeRawBufferPointer(rebasing: bytes[item.operation.key]), place: item.place)
+        }
+      }
     }
   }
 
@@ -231,6 +233,7 @@ extension Store {
 
   /// Finds room for all records, and credit for all tombstones: all or nothing.
   private func reserve(_ lane: Int, _ planned: [Planned], isAtomic: Bool) throws(StoreError) -> [Part] {
+    guard !log.isShort(lane) else { throw .full }
     let header = isAtomic ? 1 : 0
     var parts = [Part()]
     var room = log.hasRoom(lane, bytes: lineSize) ? unsafe log[lane].pointee.room / lineSize - header : 0
@@ -251,8 +254,7 @@ extension Store {
       return parts
     }
     let missing = unsafe max(0, credit - log[lane].pointee.credit)
-    let purpose: Space.Purpose = credit > 0 ? .put : .delete
-    guard let segments = log.space.take(fresh.count, credit: missing, purpose: purpose) else { throw .full }
+    guard let segments = log.space.take(fresh.count, credit: missing, purpose: .put) else { throw .full }
     unsafe log[lane].pointee.credit += missing
     for (part, segment) in zip(fresh, segments) { parts[part].segment = segment }
     return parts

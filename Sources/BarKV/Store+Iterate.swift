@@ -24,8 +24,8 @@ extension Store {
   private func visit(
     _ partition: Int, _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(StoreError) -> Void
   ) throws(StoreError) {
-    let token = epochs.enter()
-    defer { epochs.leave(token) }
+    epochs.enter()
+    defer { epochs.leave() }
     try lifecycle.check()
     for line in index.snapshot(partition) {
       try unsafe body(key(atLine: line), log.value(ofRecordAtLine: line, verifying: options.verifiesReads))
@@ -35,8 +35,8 @@ extension Store {
   private func visit(
     _ partition: Int, _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> Void
   ) throws {
-    let token = epochs.enter()
-    defer { epochs.leave(token) }
+    epochs.enter()
+    defer { epochs.leave() }
     try lifecycle.check()
     for line in index.snapshot(partition) {
       try unsafe body(key(atLine: line), log.value(ofRecordAtLine: line, verifying: options.verifiesReads))

@@ -122,6 +122,7 @@ extension Store {
         failure = error
       }
     }
+    log.preparer.stop()
     epochs.waitForReaders()
     medium.unmap()
     if let failure { throw failure }

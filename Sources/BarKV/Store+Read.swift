@@ -1,24 +1,56 @@
-/// A value in place, and the read that keeps it there.
+/// What a look at a key finds.
 @unsafe
 @usableFromInline
-struct PinnedValue {
-  @usableFromInline let bytes: UnsafeRawBufferPointer
-  @usableFromInline let token: Int
+struct Look {
+  /// Where the value starts, or `nil`.
+  @usableFromInline let start: UnsafeRawPointer?
+  /// The value's bytes; without a start 0 where the key is absent, -1 where it takes more than a look.
+  @usableFromInline let count: Int
 
-  init(bytes: UnsafeRawBufferPointer, token: Int) {
-    unsafe self.bytes = unsafe bytes
-    unsafe self.token = token
+  @inline(__always)
+  init(start: UnsafeRawPointer?, count: Int) {
+    unsafe self.start = unsafe start
+    unsafe self.count = count
   }
 }
 
 extension Store {
   // MARK: The core
 
-  /// The newest durable value of `key`, kept in place until ``unpin(_:)``; `nil` and nothing to unpin where it is absent.
+  /// Looks for `key` and, where it is found in a plain record, begins a read that keeps the value in place until
+  /// ``endRead()``.
+  ///
+  /// The common case is one straight function without a throw: the shorter it is, the more of the next read's cache misses
+  /// the processor overlaps with this one's.
   @usableFromInline
-  func pin(_ key: RawSpan) throws(StoreError) -> PinnedValue? {
+  func look(_ bytes: UnsafeRawPointer?, _ length: Int) -> Look {
+    guard let bytes = unsafe bytes, length >= 1, length <= limits.maximumKeyLength else {
+      return unsafe Look(start: nil, count: -1)
+    }
+    epochs.enter()
+    guard lifecycle.isOpen, !options.verifiesReads else {
+      epochs.leave()
+      return unsafe Look(start: nil, count: -1)
+    }
+    let key = unsafe UnsafeRawBufferPointer(start: bytes, count: length)
+    let place = unsafe index.place(log.hash(key))
+    guard let line = index.find(place, matches: { unsafe log.record(atLine: $0, hasKey: key) }) else {
+      epochs.leave()
+      return unsafe Look(start: nil, count: 0)
+    }
+    guard let value = unsafe log.inlineValue(ofRecordAtLine: line, keyLength: length) else {
+      epochs.leave()
+      return unsafe Look(start: nil, count: -1)
+    }
+    return unsafe Look(start: value.baseAddress, count: value.count)
+  }
+
+  /// The same with every case and error; `nil`, and no read begun, where the key is absent.
+  @usableFromInline
+  @inline(never)
+  func lookCarefully(_ key: RawSpan) throws(StoreError) -> Look? {
     try limits.checkKey(key.byteCount)
-    let token = epochs.enter()
+    epochs.enter()
     do throws(StoreError) {
       try lifecycle.check()
       let bytes = try unsafe key.withUnsafeBytes { (key) throws(StoreError) -> UnsafeRawBufferPointer? in
@@ -29,19 +61,19 @@ extension Store {
         return try unsafe log.value(ofRecordAtLine: line, verifying: options.verifiesReads)
       }
       guard let bytes = unsafe bytes else {
-        epochs.leave(token)
+        epochs.leave()
         return nil
       }
-      return unsafe PinnedValue(bytes: bytes, token: token)
+      return unsafe Look(start: bytes.baseAddress, count: bytes.count)
     } catch {
-      epochs.leave(token)
+      epochs.leave()
       throw error
     }
   }
 
   @usableFromInline
-  func unpin(_ value: PinnedValue) {
-    unsafe epochs.leave(value.token)
+  func endRead() {
+    epochs.leave()
   }
 
   // MARK: Reading in place
@@ -57,9 +89,13 @@ extension Store {
   /// - Complexity: one index probe, one record; no barrier, no lock, no allocation.
   @inlinable
   public func withValue<R>(of key: RawSpan, _ body: (RawSpan) -> R) throws(StoreError) -> R? {
-    guard let value = try unsafe pin(key) else { return nil }
-    defer { unsafe unpin(value) }
-    return unsafe body(value.bytes.bytes)
+    var found = unsafe key.withUnsafeBytes { unsafe look($0.baseAddress, $0.count) }
+    if unsafe found.start == nil {
+      guard unsafe found.count < 0, let careful = try unsafe lookCarefully(key) else { return nil }
+      unsafe found = careful
+    }
+    defer { endRead() }
+    return unsafe body(UnsafeRawBufferPointer(start: found.start, count: found.count).bytes)
   }
 
   /// Calls `body` with the value of `key` where it stands; see ``withValue(of:_:)-(RawSpan,_)``.
@@ -67,9 +103,10 @@ extension Store {
   /// - Throws: a ``StoreError``, or what `body` throws.
   @inlinable
   public func withValue<R>(of key: RawSpan, _ body: (RawSpan) throws -> R) throws -> R? {
-    guard let value = try unsafe pin(key) else { return nil }
-    defer { unsafe unpin(value) }
-    return try unsafe body(value.bytes.bytes)
+    let result: Result<R, any Error>? = try withValue(of: key) { (value: RawSpan) in
+      do { return .success(try body(value)) } catch { return .failure(error) }
+    }
+    return try result?.get()
   }
 
   /// Calls `body` with the value of `key` where it stands; see ``withValue(of:_:)-(RawSpan,_)``.

@@ -1,3 +1,5 @@
+import CBarKV
+
 extension Store {
   // MARK: Put
 
@@ -60,6 +62,7 @@ extension Store {
   public func delete(_ key: RawSpan, durability: Durability = .immediate) throws(StoreError) -> Bool {
     try limits.checkKey(key.byteCount)
     if durability == .deferred {
+      try checkWritable()
       let isPresent = try contains(key) || deferredWrites.count.load(ordering: .relaxed) > 0
       if isPresent { try deferWrite(.delete, key: key, value: RawSpan()) }
       return isPresent
@@ -111,7 +114,7 @@ extension Store {
         lane, kind: extent == nil ? .put : .putExtent, sequence: log.takeSequence(), keyLength: key.count,
         valueLength: valueLength
       ) { body in
-        unsafe body.copyMemory(from: key.baseAddress!, byteCount: key.count)
+        unsafe barkv_copy_key(body, key.baseAddress!, key.count)
         if let extent {
           unsafe extent.encode(to: body + key.count)
         } else if let bytes = value.baseAddress {
@@ -161,7 +164,7 @@ extension Store {
       let offset = try unsafe log.append(
         lane, kind: .delete, sequence: log.takeSequence(), keyLength: key.count, valueLength: 0
       ) { body in
-        unsafe body.copyMemory(from: key.baseAddress!, byteCount: key.count)
+        unsafe barkv_copy_key(body, key.baseAddress!, key.count)
       }
       // Absent before the tombstone is durable would be absent before the crash and present after it.
       try log.settle(lane)
@@ -192,14 +195,17 @@ extension Store {
 
   // MARK: What every write begins with
 
+  /// - Throws: ``StoreError/readOnly``, or why the store cannot be used.
+  @inline(__always)
+  func checkWritable() throws(StoreError) {
+    try lifecycle.check()
+    if access == .readOnly { throw .readOnly }
+  }
+
   /// Checks that the store may be written, and persists what was deferred before, so that this write comes after it.
   @inline(__always)
   func beginWrite() throws(StoreError) {
-    guard access == .readWrite else {
-      try lifecycle.check()
-      throw .readOnly
-    }
-    try lifecycle.check()
+    try checkWritable()
     if deferredWrites.count.load(ordering: .acquiring) > 0 { try persistDeferred() }
   }
 

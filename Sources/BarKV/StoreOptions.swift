@@ -40,6 +40,11 @@ public struct StoreOptions: Sendable {
   /// The number of bytes of deferred writes kept in memory before they are persisted unasked. Default: 1 MiB.
   public var deferredBytes: Int = 1 << 20
 
+  /// Whether every page of the region is mapped before the store is open. Default: `false`; pages are then mapped in the
+  /// background, ahead of the writers. A page's first use costs some microseconds, which no write pays with `true`, and
+  /// creating or opening does. No effect on a plain file that is written through `msync`.
+  public var mapsWholeRegion: Bool = false
+
   /// The size of a segment in bytes for a store being created: a power of two, or `nil` to choose by the region's size.
   public var segmentSize: Int?
 

@@ -18,11 +18,17 @@ static void release_slot(void *value) {
   atomic_fetch_and_explicit(&used[slot / 64], ~(UINT64_C(1) << (slot % 64)), memory_order_acq_rel);
 }
 
+// This thread goes without a slot, for as long as it lives: what it began without one it must end without one.
+static uint32_t go_without(void) {
+  barkv_thread_slot_plus_one = BARKV_THREAD_SLOTS + 1;
+  return BARKV_THREAD_SLOTS;
+}
+
 static void make_key(void) { has_key = pthread_key_create(&key, release_slot) == 0; }
 
 uint32_t barkv_thread_slot_assign(void) {
   pthread_once(&once, make_key);
-  if (!has_key) return BARKV_THREAD_SLOTS;
+  if (!has_key) return go_without();
   for (uint32_t word = 0; word < BARKV_THREAD_SLOTS / 64; word++) {
     uint64_t bits = atomic_load_explicit(&used[word], memory_order_relaxed);
     while (~bits != 0) {
@@ -34,11 +40,11 @@ uint32_t barkv_thread_slot_assign(void) {
       if (pthread_setspecific(key, (void *)(uintptr_t)(slot + 1)) != 0) {
         // Without the destructor the slot could never be given back.
         atomic_fetch_and_explicit(&used[word], ~(UINT64_C(1) << bit), memory_order_acq_rel);
-        return BARKV_THREAD_SLOTS;
+        return go_without();
       }
       barkv_thread_slot_plus_one = slot + 1;
       return slot;
     }
   }
-  return BARKV_THREAD_SLOTS;
+  return go_without();
 }

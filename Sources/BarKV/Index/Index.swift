@@ -77,11 +77,11 @@ final class Index: @unchecked Sendable {
   }
 
   @inline(__always)
-  func lock(_ partition: Int) -> FutexLock {
+  func lock(_ partition: Int) -> WriterLock {
     assert(partition >= 0 && partition < partitionCount)
     // The lock is the partition's first field.
     let word = unsafe UnsafeMutableRawPointer(partitions + partition).assumingMemoryBound(to: Atomic<UInt32>.self)
-    return unsafe FutexLock(word)
+    return unsafe WriterLock(word)
   }
 
   @inline(__always)

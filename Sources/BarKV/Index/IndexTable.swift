@@ -72,15 +72,21 @@ struct IndexTable {
   @inline(__always)
   func find(_ fragment: UInt64, matches: (Int) -> Bool) -> (position: Int, slot: IndexSlot)? {
     var bucket = homeBucket(fragment)
-    for _ in 0..<bucketCount {
+    var left = bucketCount
+    while left > 0 {
       let first = bucket &* Self.slotsPerBucket
-      for position in first..<first &+ Self.slotsPerBucket {
+      var candidates = unsafe barkv_bucket_matches(slots + first, fragment)
+      while candidates != 0 {
+        let position = first &+ candidates.trailingZeroBitCount
         let slot = self.slot(position)
-        if slot == .empty { return nil }
         if slot.fragment == fragment, slot.isOccupied, matches(slot.line) { return (position, slot) }
+        candidates &= candidates &- 1
       }
+      // Slots are filled from the front: an empty last one says that nothing ever went past this bucket.
+      if slot(first &+ (Self.slotsPerBucket &- 1)) == .empty { return nil }
       bucket &+= 1
       if bucket == bucketCount { bucket = 0 }
+      left &-= 1
     }
     return nil
   }

@@ -118,9 +118,10 @@ struct Geometry: Sendable, Equatable {
     min(65_535, recordBytesPerSegment - lineSize - Record.headerBytes - ExtentReference.encodedBytes)
   }
 
-  /// The longest value: 1 GiB, or what fits into the region beside one segment of log.
+  /// The longest value: 1 GiB, or what fits into the region beside a segment of log and one for the tombstone. The
+  /// smallest regions have no room for an extent beside these.
   var maximumValueLength: Int {
-    min(1 << 30, (segmentCount - 1) * segmentSize - extentStart)
+    max(extentThreshold - 1, min(1 << 30, (segmentCount - 2) * segmentSize - extentStart))
   }
 
   /// How many lanes the region can feed: each occupies a segment.

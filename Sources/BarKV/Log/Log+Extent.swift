@@ -97,8 +97,8 @@ extension Log {
     let header = SegmentHeader(
       kind: .extents, segment: segment, span: span, generation: takeGeneration(),
       baseSequence: sequence.load(ordering: .relaxed), previousGeneration: 0)
-    segments.adopt(header, salt: header.salt(seed: superblock.seed), usedLines: geometry.extentStart / lineSize)
     try header.write(to: medium, superblock: superblock)
+    segments.adopt(header, salt: header.salt(seed: superblock.seed), usedLines: geometry.extentStart / lineSize)
   }
 
   /// The bytes that `reference` names, if it is one into the current use of an extent segment.

@@ -51,28 +51,40 @@ extension Log {
   @unsafe
   @inline(__always)
   func value(ofRecordAtLine line: Int, verifying: Bool) throws(StoreError) -> UnsafeRawBufferPointer {
-    let region = unsafe medium.bytes
     let offset = line &* lineSize
-    guard let header = unsafe Record.header(region, at: offset), header.byteCount <= region.count &- offset else {
+    if verifying { try checkRecord(at: offset) }
+    guard let header = unsafe Record.header(medium.bytes, at: offset), header.byteCount <= medium.length &- offset
+    else {
       throw .damagedRecord(offset: UInt64(offset))
     }
-    if verifying { try checkRecord(at: offset) }
-    let start = offset &+ Record.headerBytes &+ header.keyLength
-    let bytes = unsafe UnsafeRawBufferPointer(start: region.baseAddress! + start, count: header.valueLength)
-    if header.kind == .put { return unsafe bytes }
-    return try unsafe extentValue(bytes, header: header, offset: offset, verifying: verifying)
+    if let value = unsafe inlineValue(ofRecordAtLine: line, keyLength: header.keyLength) { return unsafe value }
+    return try unsafe extentValue(offset: offset, verifying: verifying)
+  }
+
+  /// The value of the record at `line`, whose key has `keyLength` bytes, where it stands in the record itself.
+  @unsafe
+  @inline(__always)
+  func inlineValue(ofRecordAtLine line: Int, keyLength: Int) -> UnsafeRawBufferPointer? {
+    let region = unsafe medium.bytes
+    let offset = line &* lineSize
+    assert(offset >= 0 && offset <= region.count - lineSize)
+    let record = unsafe region.baseAddress! + offset
+    let bits = unsafe record.littleEndian(UInt16.self, at: 10)
+    let length = Int(bits & 0xFFF)
+    let start = Record.headerBytes &+ keyLength
+    guard (bits >> 12) & 7 == UInt16(RecordKind.put.rawValue), start &+ length <= region.count &- offset else {
+      return nil
+    }
+    return unsafe UnsafeRawBufferPointer(start: record + start, count: length)
   }
 
   @unsafe
   @inline(never)
   private func extentValue(
-    _ bytes: UnsafeRawBufferPointer, header: Record.Header, offset: Int, verifying: Bool
+    offset: Int, verifying: Bool
   ) throws(StoreError) -> UnsafeRawBufferPointer {
-    guard header.kind == .putExtent, header.valueLength == ExtentReference.encodedBytes else {
-      throw .damagedRecord(offset: UInt64(offset))
-    }
-    let reference = unsafe ExtentReference(bytes.baseAddress!)
-    guard let value = unsafe extent(reference) else { throw .damagedRecord(offset: UInt64(offset)) }
+    guard let reference = extentReference(ofRecordAtLine: offset / lineSize), let value = unsafe extent(reference)
+    else { throw .damagedRecord(offset: UInt64(offset)) }
     if verifying {
       let salt = unsafe segments[geometry.segment(at: reference.offset)].pointee.salt
       guard unsafe Checksum.of(value, seed: salt) == reference.checksum else {
@@ -133,7 +145,6 @@ extension Log {
   /// The lines to set aside for the tombstone of a key.
   @inline(__always)
   func tombstoneReserve(keyLength: Int) -> Int {
-    let lines = Record.lines(keyLength: keyLength, valueLength: 0)
-    return lines == 1 ? 1 : Space.reserve(tombstoneLines: lines, geometry: geometry)
+    Space.reserve(tombstoneLines: Record.lines(keyLength: keyLength, valueLength: 0))
   }
 }

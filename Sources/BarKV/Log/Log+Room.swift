@@ -6,7 +6,8 @@ extension Log {
   @inline(__always)
   func acquireLane(bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Int {
     let lane = acquireLane()
-    if hasRoom(lane, bytes: bytes) { return lane }
+    // Where space is short, what room there is may be what tombstones were promised.
+    if hasRoom(lane, bytes: bytes), purpose == .delete || !space.isShort { return lane }
     return try makeRoom(lane, bytes: bytes, purpose: purpose)
   }
 
@@ -14,26 +15,63 @@ extension Log {
   @inline(never)
   private func makeRoom(_ lane: Int, bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Int {
     do throws(StoreError) {
-      if let partial = space.takePartial(lines: lineCount(bytes: bytes)) {
-        try resumeSegment(lane, partial)
+      if purpose == .put {
+        guard !isShort(lane) else { throw .full }
         if hasRoom(lane, bytes: bytes) { return lane }
       }
-      if let fresh = space.take(1, credit: 0, purpose: purpose) {
-        try openSegment(lane, fresh[0], baseSequence: sequence.load(ordering: .relaxed))
-        return lane
-      }
+      if try openRoom(lane, bytes: bytes, purpose: .put) { return lane }
     } catch {
       release(lane)
       throw error
     }
     release(lane)
-    // No segment is left. Room in other lanes' segments still is: a full store deletes from it.
+    if purpose == .delete { return try makeRoomFromReserve(bytes: bytes) }
+    // No segment is left. Room in other lanes' segments still is.
+    if let other = laneWithRoom(bytes: bytes) {
+      if !space.isShort { return other }
+      release(other)
+    }
+    throw .full
+  }
+
+  /// Gives the lane a segment with room: one that an earlier owner left, or a fresh one.
+  private func openRoom(_ lane: Int, bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Bool {
+    if let partial = space.takePartial(lines: lineCount(bytes: bytes)) {
+      try resumeSegment(lane, partial)
+      if hasRoom(lane, bytes: bytes) { return true }
+    }
+    guard let fresh = space.take(1, credit: 0, purpose: purpose) else { return false }
+    try openSegment(lane, fresh[0], baseSequence: sequence.load(ordering: .relaxed))
+    return true
+  }
+
+  /// Takes another lane that has room.
+  private func laneWithRoom(bytes: Int) -> Int? {
     for other in 0..<laneCount {
       lock(other).lock()
       if hasRoom(other, bytes: bytes) { return other }
       release(other)
     }
-    throw .full
+    return nil
+  }
+
+  /// Finds room for a tombstone where nothing is left but what was set aside for it. The caller holds no lane.
+  ///
+  /// Segments of the reserve are used up one after the other, by all lanes together: a tombstone's reserve allows for the
+  /// end of one segment that is too short for it, not for one in each lane.
+  private func makeRoomFromReserve(bytes: Int) throws(StoreError) -> Int {
+    try space.reserveTurn.withLock { _ throws(StoreError) in
+      if let other = laneWithRoom(bytes: bytes) { return other }
+      let lane = acquireLane()
+      do throws(StoreError) {
+        if hasRoom(lane, bytes: bytes) { return lane }
+        if try openRoom(lane, bytes: bytes, purpose: .delete) { return lane }
+        throw .full
+      } catch {
+        release(lane)
+        throw error
+      }
+    }
   }
 
   /// Lines of credit that a lane fetches at a time.
@@ -56,16 +94,34 @@ extension Log {
       unsafe state.pointee.credit += granted
       return true
     }
-    // Credit that idle lanes hold is room that nobody uses.
-    for other in 0..<laneCount where other != lane && lock(other).tryLock() {
-      let idle = unsafe self[other]
-      unsafe space.returnCredit(lines: idle.pointee.credit)
-      unsafe idle.pointee.credit = 0
-      release(other)
-    }
+    collectIdleCredit(lane)
     guard let granted = space.takeCredit(lines: missing, chunk: Self.creditChunk) else { return false }
     unsafe state.pointee.credit += granted
     return true
+  }
+
+  /// Returns the credit of the lanes that nobody holds, besides `lane`: it is room that nobody uses.
+  private func collectIdleCredit(_ lane: Int) {
+    for other in 0..<laneCount where other != lane && lock(other).tryLock() {
+      returnCredit(other)
+      release(other)
+    }
+  }
+
+  /// Returns the lane's credit.
+  private func returnCredit(_ lane: Int) {
+    let state = unsafe self[lane]
+    guard unsafe state.pointee.credit > 0 else { return }
+    unsafe space.returnCredit(lines: state.pointee.credit)
+    unsafe state.pointee.credit = 0
+  }
+
+  /// Whether space is short even when all credit that nobody needs is returned. The caller holds the lane.
+  func isShort(_ lane: Int) -> Bool {
+    guard space.isShort else { return false }
+    collectIdleCredit(lane)
+    returnCredit(lane)
+    return space.isShort
   }
 
   /// Gives the lane back credit that a deleted key no longer needs; a lane keeps no more than it may soon use.

@@ -14,6 +14,9 @@ final class Log: @unchecked Sendable {
   let geometry: Geometry
   let space: Space
   let segments: SegmentTable
+  /// Works ahead of the lanes.
+  let preparer: SegmentPreparer
+  private let preparesAhead: Bool
   let laneCount: Int
   private let lanes: UnsafeMutablePointer<Lane>
   private let locks: UnsafeMutablePointer<Atomic<UInt32>>
@@ -29,19 +32,21 @@ final class Log: @unchecked Sendable {
   let ownerEpoch: UInt64
 
   init(
-    medium: Medium, superblock: Superblock, space: Space, segments: SegmentTable, maximumLanes: Int, sequence: UInt64,
-    ownerEpoch: UInt64
+    medium: Medium, superblock: Superblock, space: Space, segments: SegmentTable, options: StoreOptions,
+    sequence: UInt64, ownerEpoch: UInt64
   ) {
     self.medium = medium
     self.superblock = superblock
     self.geometry = superblock.geometry
     self.space = space
     self.segments = segments
+    preparesAhead = !options.mapsWholeRegion
+    preparer = SegmentPreparer(medium: medium, space: space, geometry: superblock.geometry)
     self.sequence = Atomic(sequence)
     self.generation = Atomic(ownerEpoch << 32)
     self.ownerEpoch = ownerEpoch
     laneCount = superblock.geometry.laneCount(
-      maximum: min(maximumLanes, Manifest.capacity(superblock.geometry)))
+      maximum: min(options.maximumLanes, Manifest.capacity(superblock.geometry)))
     unsafe lanes = .allocate(capacity: laneCount)
     unsafe locks = .allocate(capacity: laneCount * Self.lockStride)
     let scratch =
@@ -65,9 +70,9 @@ final class Log: @unchecked Sendable {
   // MARK: Lanes
 
   @inline(__always)
-  func lock(_ lane: Int) -> FutexLock {
+  func lock(_ lane: Int) -> WriterLock {
     assert(lane >= 0 && lane < laneCount)
-    return unsafe FutexLock(locks + lane * Self.lockStride)
+    return unsafe WriterLock(locks + lane * Self.lockStride)
   }
 
   /// The lane, whose lock the caller holds.
@@ -188,11 +193,12 @@ final class Log: @unchecked Sendable {
       kind: .log, segment: segment, generation: takeGeneration(), baseSequence: baseSequence,
       previousGeneration: previous)
     let start = geometry.segmentOffset(segment)
-    medium.prepare(start..<start + geometry.segmentSize)
+    if preparesAhead { preparer.advance() }
+    // The header first: who finds the segment in the table may look at it.
+    try header.write(to: medium, superblock: superblock)
     segments.adopt(
       header, salt: header.salt(seed: superblock.seed), usedLines: Geometry.segmentHeaderBytes / lineSize)
     enter(lane, segment: segment, usedLines: Geometry.segmentHeaderBytes / lineSize)
-    try header.write(to: medium, superblock: superblock)
     unsafe state.pointee.soil(start..<start + Geometry.segmentHeaderBytes)
   }
 
@@ -201,8 +207,7 @@ final class Log: @unchecked Sendable {
     assert(unsafe self[lane].pointee.isSettled, "a chain of segments is resumed only by a settled lane")
     try sealSegment(lane)
     enter(lane, segment: partial.segment, usedLines: partial.usedLines)
-    let start = geometry.segmentOffset(partial.segment)
-    medium.prepare(start..<start + geometry.segmentSize)
+    if preparesAhead { preparer.advance() }
   }
 
   private func enter(_ lane: Int, segment: Int, usedLines: Int) {

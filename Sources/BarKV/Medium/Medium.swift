@@ -157,10 +157,16 @@ final class Medium: @unchecked Sendable {
 
   // MARK: Hints
 
-  /// Maps the pages of `range` ahead of the writer: a page's first touch costs microseconds, which a put should not pay.
-  /// Does nothing where writing to a page ahead would cost a write to the device.
+  /// Whether ``prepare(_:)`` does anything here: not where there is no file, nor where touching a page for writing would
+  /// cost a write to the device.
+  var canPrepare: Bool {
+    guard isWritable, case .file = backing else { return false }
+    return persistence.domain != .fileSync
+  }
+
+  /// Maps the pages of `range`, so that their first use costs nothing more.
   func prepare(_ range: Range<Int>) {
-    guard isWritable, case .file = backing, persistence.domain != .fileSync else { return }
+    guard canPrepare else { return }
     unsafe barkv_populate(base + range.lowerBound, range.count)
   }
 }

@@ -163,7 +163,7 @@ struct Recovery {
     let segments = SegmentTable(count: geometry.segmentCount)
     let epochs = Epochs()
     let log = Log(
-      medium: medium, superblock: superblock, space: space, segments: segments, maximumLanes: options.maximumLanes,
+      medium: medium, superblock: superblock, space: space, segments: segments, options: options,
       sequence: sequence, ownerEpoch: epoch)
     let index = Index(regionBytes: geometry.regionBytes, epochs: epochs)
     for header in survey.extents {
@@ -193,6 +193,9 @@ struct Recovery {
         segments.free(header.segment)
         space.giveBack(Array(header.segment..<header.segment + header.span))
       }
+    }
+    if access == .readWrite {
+      if options.mapsWholeRegion { medium.prepare(0..<medium.length) } else { log.preparer.advance() }
     }
     report.nanoseconds = monotonicNanoseconds() - began
     return Store(

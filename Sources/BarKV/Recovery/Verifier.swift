@@ -30,8 +30,8 @@ struct Verifier {
 
   /// Runs `body` as a read, so that nothing it looks at is reused under it.
   private mutating func reading(_ body: (inout Verifier) -> Void) throws(StoreError) {
-    let token = store.epochs.enter()
-    defer { store.epochs.leave(token) }
+    store.epochs.enter()
+    defer { store.epochs.leave() }
     try store.lifecycle.check()
     body(&self)
   }

@@ -5,6 +5,9 @@ import Synchronization
 /// A full store must still delete, and a delete writes a tombstone: so with each key that is put, the lines of its
 /// tombstone are set aside, and only what is left beyond that is there for puts. Lanes fetch such promises in chunks, so
 /// that a put rarely comes here.
+///
+/// Invariant: the free segments have room for all that is reserved; or the space is *short*: then a segment was opened for
+/// tombstones, and its room, which only they may use, makes up for what is missing.
 final class Space: Sendable {
   private struct State: Sendable {
     var isFree: [Bool]
@@ -23,9 +26,9 @@ final class Space: Sendable {
     var usedLines: Int
   }
 
-  /// Who asks for space.
+  /// What space is for.
   enum Purpose: Sendable {
-    /// A put: keeps its hands off what is reserved.
+    /// Anything: keeps its hands off what is reserved.
     case put
     /// A tombstone: spends what was reserved for it.
     case delete
@@ -33,6 +36,10 @@ final class Space: Sendable {
 
   private let geometry: Geometry
   private let state: Mutex<State>
+  /// Whether more is reserved than the free segments have room for.
+  private let short = Atomic<Bool>(false)
+  /// Whoever opens a segment of the reserve holds it: one at a time.
+  let reserveTurn = Mutex<Void>(())
 
   /// A space in which every segment is free.
   init(geometry: Geometry) {
@@ -44,6 +51,19 @@ final class Space: Sendable {
   /// How many segments are free.
   var freeCount: Int { state.withLock { $0.freeCount } }
 
+  /// Whether room in open segments is for tombstones alone.
+  @inline(__always)
+  var isShort: Bool { short.load(ordering: .relaxed) }
+
+  /// Changes the state, and what follows from it.
+  private func change<R>(_ body: (inout State) -> R) -> R {
+    state.withLock { state in
+      let result = body(&state)
+      short.store(state.reservedLines > state.freeCount * geometry.recordLinesPerSegment, ordering: .relaxed)
+      return result
+    }
+  }
+
   /// How many lines are reserved for tombstones.
   var reservedLines: Int { state.withLock { $0.reservedLines } }
 
@@ -51,7 +71,7 @@ final class Space: Sendable {
 
   /// Marks `span` segments from `segment` on as used.
   func occupy(_ segment: Int, span: Int) {
-    state.withLock { state in
+    change { state in
       for index in segment..<segment + span where state.isFree[index] {
         state.isFree[index] = false
         state.freeCount -= 1
@@ -66,7 +86,7 @@ final class Space: Sendable {
 
   /// Sets aside `lines` for the tombstones of keys that are present already, whether there is room or not.
   func reserveForPresentKeys(lines: Int) {
-    state.withLock { $0.reservedLines += lines }
+    change { $0.reservedLines += lines }
   }
 
   // MARK: Taking
@@ -85,7 +105,7 @@ final class Space: Sendable {
 
   /// Takes `count` free segments, anywhere, and `credit` lines of reserve with them: all or nothing.
   func take(_ count: Int, credit: Int, purpose: Purpose) -> [Int]? {
-    state.withLock { state in
+    change { state in
       guard state.freeCount >= count else { return nil }
       if purpose == .put {
         guard (state.freeCount - count) * geometry.recordLinesPerSegment >= state.reservedLines + credit else {
@@ -104,9 +124,21 @@ final class Space: Sendable {
     }
   }
 
+  /// The free segments that will be taken next, up to `count` of them.
+  func upcoming(_ count: Int) -> [Int] {
+    state.withLock { state in
+      var segments: [Int] = []
+      for step in 0..<state.isFree.count where segments.count < count {
+        let segment = (state.cursor + step) % state.isFree.count
+        if state.isFree[segment] { segments.append(segment) }
+      }
+      return segments
+    }
+  }
+
   /// Takes `span` neighbouring free segments, from the region's end, where they do not break up what logs use.
   func takeNeighbours(_ span: Int, credit: Int) -> Int? {
-    state.withLock { state in
+    change { state in
       guard state.freeCount >= span,
         (state.freeCount - span) * geometry.recordLinesPerSegment >= state.reservedLines + credit
       else { return nil }
@@ -126,7 +158,7 @@ final class Space: Sendable {
 
   /// Gives segments back that were taken and never written.
   func giveBack(_ segments: [Int]) {
-    state.withLock { state in
+    change { state in
       for segment in segments where !state.isFree[segment] {
         state.isFree[segment] = true
         state.freeCount += 1
@@ -138,7 +170,7 @@ final class Space: Sendable {
   ///
   /// - Returns: how many lines were set aside, or `nil` when there is no room for `lines`.
   func takeCredit(lines: Int, chunk: Int) -> Int? {
-    state.withLock { state in
+    change { state in
       let room = state.freeCount * geometry.recordLinesPerSegment - state.reservedLines
       guard room >= lines else { return nil }
       // Where space is short, a lane takes what it needs: credit that lies idle in one lane is missing in another.
@@ -150,15 +182,14 @@ final class Space: Sendable {
 
   /// Gives back lines that were set aside.
   func returnCredit(lines: Int) {
-    state.withLock { $0.reservedLines -= lines }
+    change { $0.reservedLines -= lines }
   }
 
   // MARK: Accounting
 
-  /// The lines to set aside for a tombstone of `lines` lines. One line always finds its place; of longer ones the end of
-  /// a segment may be too short, so that up to half of it is lost, or all when two do not fit into one.
-  static func reserve(tombstoneLines lines: Int, geometry: Geometry) -> Int {
-    if lines == 1 { return 1 }
-    return 2 * lines <= geometry.recordLinesPerSegment ? 2 * lines : geometry.recordLinesPerSegment
+  /// The lines to set aside for a tombstone of `lines` lines: its own, and what it may lose at the end of a segment that
+  /// is too short for it. One line always finds its place.
+  static func reserve(tombstoneLines lines: Int) -> Int {
+    2 * lines - 1
   }
 }

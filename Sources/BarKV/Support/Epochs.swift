@@ -48,34 +48,33 @@ final class Epochs: @unchecked Sendable {
     unsafe lines.deallocate()
   }
 
-  /// Starts a read: what is reachable now stays readable until ``leave(_:)``. Reads nest.
-  ///
-  /// - Returns: the token that ``leave(_:)`` takes, on the same thread.
+  /// Starts a read: what is reachable now stays readable until ``leave()`` on the same thread. Reads nest.
   @inline(__always)
-  func enter() -> Int {
+  func enter() {
     let slot = Int(barkv_thread_slot())
     guard slot < Self.slots else {
       unslotted.add(1, ordering: .sequentiallyConsistent)
-      return slot
+      return
     }
-    let line = unsafe lines + slot * Self.stride
+    let line = unsafe lines + slot &* Self.stride
     let depth = unsafe line[1].load(ordering: .relaxed)
     unsafe line[1].store(depth &+ 1, ordering: .relaxed)
     if depth == 0 {
       unsafe line[0].store(current.load(ordering: .acquiring), ordering: .relaxed)
       if readersFence { barkv_full_fence() } else { barkv_compiler_fence() }
     }
-    return slot
   }
 
-  /// Ends the read that gave `token`.
+  /// Ends the read that this thread started last.
   @inline(__always)
-  func leave(_ token: Int) {
-    guard token < Self.slots else {
+  func leave() {
+    let slot = Int(barkv_thread_slot())
+    guard slot < Self.slots else {
+      // A thread that went without a slot at its first use goes without one for good.
       unslotted.subtract(1, ordering: .sequentiallyConsistent)
       return
     }
-    let line = unsafe lines + token * Self.stride
+    let line = unsafe lines + slot &* Self.stride
     let depth = unsafe line[1].load(ordering: .relaxed)
     assert(depth > 0, "leave without enter")
     unsafe line[1].store(depth &- 1, ordering: .relaxed)
@@ -136,7 +135,7 @@ final class Epochs: @unchecked Sendable {
     var turns = 0
     while oldestReader() <= epoch {
       turns += 1
-      if turns < 100 { barkv_pause() } else { sleepBriefly() }
+      if turns < 100 { barkv_pause() } else { sleepFor(microseconds: 100) }
     }
   }
 }

@@ -13,9 +13,9 @@ func systemMessage(_ code: Int32) -> String {
   Errno(rawValue: code).description
 }
 
-/// Gives the processor away for about 0.1 ms.
-func sleepBriefly() {
-  usleep(100)
+/// Gives the processor away for about that long.
+func sleepFor(microseconds: UInt32) {
+  usleep(microseconds)
 }
 
 /// Nanoseconds since some fixed moment; for durations.

@@ -7,10 +7,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Inlining xxHash into the caller removes a call through the dynamic linker from every operation.
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #if defined(__x86_64__)
 #include <emmintrin.h>
 #endif
@@ -18,11 +14,12 @@
 // MARK: Hash
 
 /// XXH3, 64 bits, of `length` bytes.
-static inline uint64_t barkv_hash(const void *bytes, size_t length, uint64_t seed) {
-  return XXH3_64bits_withSeed(bytes, length, seed);
-}
+uint64_t barkv_hash(const void *bytes, size_t length, uint64_t seed);
 
 /// Whether two byte strings are the same: a loop over words that the compiler sees through, where memcmp is a call.
+///
+/// Words, not vectors: a key was often made a moment ago by two stores of a word, and a wider load than they were has to wait
+/// until both have left the processor's store queue, which they do only after every earlier cache miss.
 static inline bool barkv_equal(const void *first, const void *second, size_t length) {
   const unsigned char *a = (const unsigned char *)first, *b = (const unsigned char *)second;
   if (length < 8) {
@@ -31,6 +28,14 @@ static inline bool barkv_equal(const void *first, const void *second, size_t len
     return true;
   }
   uint64_t x, y;
+  if (length == 16) {
+    uint64_t v, w;
+    __builtin_memcpy(&x, a, 8);
+    __builtin_memcpy(&y, b, 8);
+    __builtin_memcpy(&v, a + 8, 8);
+    __builtin_memcpy(&w, b + 8, 8);
+    return ((x ^ y) | (v ^ w)) == 0;
+  }
   for (size_t i = 0; i + 8 <= length; i += 8) {
     __builtin_memcpy(&x, a + i, 8);
     __builtin_memcpy(&y, b + i, 8);
@@ -40,6 +45,21 @@ static inline bool barkv_equal(const void *first, const void *second, size_t len
   __builtin_memcpy(&x, a + length - 8, 8);
   __builtin_memcpy(&y, b + length - 8, 8);
   return x == y;
+}
+
+/// Copies a key, for the same reason by words where it is two of them.
+static inline void barkv_copy_key(void *target, const void *source, size_t length) {
+  if (length == 16) {
+    uint64_t x, y;
+    __builtin_memcpy(&x, source, 8);
+    __builtin_memcpy(&y, (const char *)source + 8, 8);
+    // The compiler would make one wide load of the two.
+    __asm__("" : "+r"(x), "+r"(y));
+    __builtin_memcpy(target, &x, 8);
+    __builtin_memcpy((char *)target + 8, &y, 8);
+  } else {
+    __builtin_memcpy(target, source, length);
+  }
 }
 
 // MARK: Ordering and cache hints: Swift has no fence that orders non-temporal stores, and no prefetch.
@@ -71,6 +91,32 @@ static inline void barkv_pause(void) {
 #endif
 }
 
+// MARK: Index buckets: Swift has no vector comparison that ends in a bit mask.
+
+/// Which of a bucket's eight slots have `fragment` in their upper 24 bits: bit i for slot i.
+///
+/// A hint, as slots may change meanwhile: the caller loads a slot atomically before it believes it. Each slot is read whole,
+/// which is all that is asked of a plain aligned load here; the sanitizer cannot know that.
+__attribute__((no_sanitize("thread"))) static inline uint32_t barkv_bucket_matches(const void *bucket,
+                                                                                   uint64_t fragment) {
+#if defined(__x86_64__)
+  const __m128i *pairs = (const __m128i *)bucket;
+  const __m128i wanted = _mm_set1_epi64x((long long)fragment);
+  uint32_t mask = 0;
+  for (int i = 0; i < 4; i++) {
+    // Only the lower halves can differ; the mask takes the sign of the upper ones.
+    __m128i equal = _mm_cmpeq_epi32(_mm_srli_epi64(_mm_load_si128(pairs + i), 40), wanted);
+    mask |= (uint32_t)_mm_movemask_pd(_mm_castsi128_pd(_mm_slli_epi64(equal, 32))) << (2 * i);
+  }
+  return mask;
+#else
+  const volatile uint64_t *slots = (const volatile uint64_t *)bucket;
+  uint32_t mask = 0;
+  for (int i = 0; i < 8; i++) mask |= (uint32_t)(slots[i] >> 40 == fragment) << i;
+  return mask;
+#endif
+}
+
 // MARK: Futex and membarrier: system calls that libc does not wrap.
 
 /// Sleeps while `*word == expected`; may return early.
@@ -87,7 +133,8 @@ void barkv_membarrier(void);
 
 enum { BARKV_THREAD_SLOTS = 512 };
 
-extern _Thread_local uint32_t barkv_thread_slot_plus_one;
+// Initial-exec: the address is a constant from the thread pointer; the default model would call the dynamic linker.
+extern __attribute__((tls_model("initial-exec"))) _Thread_local uint32_t barkv_thread_slot_plus_one;
 uint32_t barkv_thread_slot_assign(void);
 
 /// A small number that is this thread's alone until it ends, or BARKV_THREAD_SLOTS when more threads live than slots.

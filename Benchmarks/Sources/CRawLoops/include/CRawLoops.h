@@ -39,8 +39,8 @@ static inline void crl_key(uint64_t number, void *key) {
   memcpy(key, words, sizeof words);
 }
 
-// Fills `order` with a random permutation of the numbers below `count`, the same for the same `seed`: the order of gets,
-// overwrites and deletes, which no prefetcher can guess.
+// Fills `order` with a random permutation of the numbers below `count`, the same for the same `seed`: the order of
+// gets, overwrites and deletes, which no prefetcher can guess.
 void crl_permutation(uint32_t *order, size_t count, uint64_t seed);
 
 // MARK: A region
@@ -67,7 +67,7 @@ static inline size_t crl_tombstone_bytes(void) { return crl_line_bytes; }
 
 // MARK: Raw
 
-// Copies `count` prepared records of `record_bytes` bytes, a multiple of the line, to `target` one after the other, with
+// Copies `count` prepared records of `record_bytes` bytes, a multiple of the line, to `target` one after another, with
 // a store fence after every `per_fence`. The records come from the first-level cache.
 void crl_raw_put(uint8_t *target, size_t record_bytes, size_t count, size_t per_fence);
 
