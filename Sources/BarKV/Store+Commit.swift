@@ -69,7 +69,7 @@ extension Store {
 
   private func commit(_ buffer: OperationBuffer, isAtomic: Bool) throws(StoreError) {
     try unsafe buffer.bytes.span.bytes.withUnsafeBytes { (bytes) throws(StoreError) in
-      var planned = try unsafe plan(buffer, bytes)
+      var planned = try holdingOpen { () throws(StoreError) in try unsafe plan(buffer, bytes) }
       guard !planned.isEmpty else { return }
       let partitions = Set(planned.map(\.place.partition)).sorted()
       // In ascending order, as every writer of several keys takes them: nobody waits in a circle.

@@ -15,7 +15,7 @@ final class Lifecycle: @unchecked Sendable {
   }
 
   private let word: UnsafeMutablePointer<Atomic<UInt32>>
-  private let failure = Mutex<StoreError?>(nil)
+  private let failure = Locked<StoreError?>(nil)
 
   init() throws(StoreError) {
     guard let page = unsafe barkv_fork_guard_create() else {
@@ -111,6 +111,8 @@ extension Store {
       log.lock(lane).lock()
       log.release(lane)
     }
+    // Readers, and writers of extents, which hold no partition: after the manifest nothing may be written any more.
+    epochs.waitForReaders()
     if closedHere, failure == nil, var manifest = ownership {
       do throws(StoreError) {
         manifest.openSegments = try log.openSegments(capacity: Manifest.capacity(superblock.geometry))
@@ -123,7 +125,6 @@ extension Store {
       }
     }
     log.preparer.stop()
-    epochs.waitForReaders()
     medium.unmap()
     if let failure { throw failure }
   }

@@ -5,12 +5,13 @@ extension Store {
   ///   - size: the region's size: 8 KiB to 64 TiB, a multiple of 64. Its blocks are allocated at once.
   ///   - options: settings; ``StoreOptions/segmentSize`` becomes part of the format.
   ///   - replacing: whether a file that exists, and is not open elsewhere, is overwritten.
-  /// - Throws: ``StoreError/alreadyExists(_:)``, ``StoreError/invalidSize(bytes:reason:)``,
+  /// - Throws: ``StoreError/unsupportedMedium(_:)``, ``StoreError/alreadyExists(_:)``, ``StoreError/invalidSize(bytes:reason:)``,
   ///   ``StoreError/invalidOption(_:)``, ``StoreError/busy(path:owner:)``, ``StoreError/system(call:errno:)``.
   /// - Complexity: the allocation of `size` bytes; three barriers.
   public static func create(
     at address: StoreAddress, size: Int, options: StoreOptions = StoreOptions(), replacing: Bool = false
   ) throws(StoreError) -> Store {
+    try address.validate()
     try options.validate()
     let geometry = try Geometry(regionBytes: size, segmentSize: options.segmentSize)
     let medium: Medium
@@ -71,6 +72,7 @@ extension Store {
   public static func open(
     at address: StoreAddress, access: Access = .readWrite, options: StoreOptions = StoreOptions()
   ) throws(StoreError) -> Store {
+    try address.validate()
     let medium: Medium
     do throws(StoreError) {
       medium = try Medium.openFile(path: address.path, access: access, domain: options.domain)

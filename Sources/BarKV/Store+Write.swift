@@ -223,10 +223,20 @@ extension Store {
     key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer
   ) throws(StoreError) -> ExtentReference? {
     guard isExtent(keyLength: key.count, valueLength: value.count) else { return nil }
-    let written = try unsafe log.writeExtent(value)
-    // Durable before the record that refers to it: recovery takes the record's word and does not read the extent.
-    try medium.barrier(written.range, site: .extent)
-    return written.reference
+    return try holdingOpen { () throws(StoreError) in
+      let written = try unsafe log.writeExtent(value)
+      // Durable before the record that refers to it: recovery takes the record's word and does not read the extent.
+      try medium.barrier(written.range, site: .extent)
+      return written.reference
+    }
+  }
+
+  /// Runs `body` while the region cannot be unmapped: a close waits for it. For writes that hold no partition.
+  func holdingOpen<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+    epochs.enter()
+    defer { epochs.leave() }
+    try lifecycle.check()
+    return try body()
   }
 
   /// Runs `body`; an error of the medium poisons the store. Refusals, such as a full store, do not.
@@ -235,7 +245,10 @@ extension Store {
     do throws(StoreError) {
       return try body()
     } catch {
-      if error != .full { lifecycle.poison(error) }
+      switch error {
+      case .outcomeUnknown, .deviceLost, .system: lifecycle.poison(error)
+      default: break
+      }
       throw error
     }
   }

@@ -7,15 +7,19 @@
 /// | `pci:0000:01:00.0/2` | BAR 2 of a PCI function |
 /// | `pmr:0000:01:00.0` | the Persistent Memory Region of an NVMe controller |
 ///
-/// Only files can be opened by this build; the other forms parse as such and answer
-/// ``StoreError/unsupportedMedium(_:)``, so that a path is never mistaken for a device.
+/// Only files can be opened by this build; the other forms are known as such and answer
+/// ``StoreError/unsupportedMedium(_:)``, so that a device is never mistaken for a path.
 public struct StoreAddress: Sendable, Hashable, CustomStringConvertible {
-  /// The file's path, as given.
+  /// The file's path; of another medium, the whole text.
   public let path: String
+
+  /// Whether the address names a medium other than a file.
+  private let isDevice: Bool
 
   /// The address of the file at `path`, whatever characters it has.
   public init(path: String) {
     self.path = path
+    isDevice = false
   }
 
   /// Reads an address from its text form.
@@ -23,21 +27,24 @@ public struct StoreAddress: Sendable, Hashable, CustomStringConvertible {
   /// - Throws: ``StoreError/invalidAddress(_:)`` for an empty text or path, ``StoreError/unsupportedMedium(_:)`` for a
   ///   device form.
   public init(_ text: String) throws(StoreError) {
-    for scheme in ["dax:", "pci:", "pmr:"] where text.hasPrefix(scheme) {
-      throw .unsupportedMedium(text)
-    }
-    let path = text.hasPrefix("file:") ? String(text.dropFirst("file:".count)) : text
-    guard !path.isEmpty, !path.utf8.contains(0) else { throw .invalidAddress(text) }
-    self.path = path
+    self.init(stringLiteral: text)
+    try validate()
+  }
+
+  /// - Throws: why nothing can be opened at this address, if nothing can.
+  func validate() throws(StoreError) {
+    if isDevice { throw .unsupportedMedium(path) }
+    guard !path.isEmpty, !path.utf8.contains(0) else { throw .invalidAddress(path) }
   }
 
   /// The text form, which ``init(_:)`` reads back.
-  public var description: String { "file:\(path)" }
+  public var description: String { isDevice ? path : "file:\(path)" }
 }
 
 extension StoreAddress: ExpressibleByStringLiteral {
-  /// The address of the file whose path the literal is; a literal of the text form goes through ``init(_:)``.
-  public init(stringLiteral path: String) {
-    self.init(path: path)
+  /// The address with this text form; what cannot be opened says so when it is.
+  public init(stringLiteral text: String) {
+    isDevice = ["dax:", "pci:", "pmr:"].contains { text.hasPrefix($0) }
+    path = text.hasPrefix("file:") ? String(text.dropFirst("file:".count)) : text
   }
 }

@@ -4,7 +4,7 @@ import Synchronization
 
 /// Keeps every event of a medium, in the order in which the medium made it.
 final class EventRecorder: MediumObserver {
-  private let list = Mutex<[MediumEvent]>([])
+  private let list = Locked<[MediumEvent]>([])
 
   func observe(_ event: MediumEvent) throws(StoreError) {
     list.withLock { $0.append(event) }

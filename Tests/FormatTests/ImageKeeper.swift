@@ -4,10 +4,10 @@ import Synchronization
 
 /// Keeps the bytes of a region in memory beyond the store's close.
 final class ImageKeeper: MediumObserver {
-  private let image: Mutex<[UInt8]>
+  private let image: Locked<[UInt8]>
 
   init(_ image: [UInt8]) {
-    self.image = Mutex(image)
+    self.image = Locked(image)
   }
 
   var bytes: [UInt8] { image.withLock { $0 } }

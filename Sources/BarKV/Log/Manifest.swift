@@ -28,6 +28,8 @@ struct Manifest: Sendable, Equatable {
   private static let magic: UInt32 = 0x4D56_4B42  // "BKVM"
   private static let headerBytes = 64
   private static let entryBytes = 8
+  /// Commits and sequence numbers stay below. Nothing counts up to it; room beyond it keeps sums from overflowing.
+  static let countLimit: UInt64 = 1 << 62
 
   /// How many open segments an area can name.
   static func capacity(_ geometry: Geometry) -> Int {
@@ -73,7 +75,11 @@ struct Manifest: Sendable, Equatable {
     let entries = unsafe Int(source.littleEndian(UInt32.self, at: 44))
     guard entries <= capacity(superblock.geometry), count == headerBytes + entries * entryBytes,
       unsafe checksum(UnsafeRawBufferPointer(rebasing: area[..<count]), seed: superblock.seed)
-        == source.littleEndian(UInt32.self, at: 4)
+        == source.littleEndian(UInt32.self, at: 4),
+      // A right checksum proves nothing about intent: the owner epoch is half of a generation, and counts have an end.
+      unsafe source.littleEndian(UInt64.self, at: 16) < countLimit,
+      unsafe source.littleEndian(UInt64.self, at: 24) <= UInt64(UInt32.max),
+      unsafe source.littleEndian(UInt64.self, at: 32) < countLimit
     else { return nil }
     var manifest = unsafe Manifest(
       commit: source.littleEndian(UInt64.self, at: 16),

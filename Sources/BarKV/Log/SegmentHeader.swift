@@ -85,10 +85,10 @@ struct SegmentHeader: Sendable, Equatable {
       unsafe source.littleEndian(UInt32.self, at: 12) == UInt32(segment)
     else { return nil }
     let span = unsafe Int(source.littleEndian(UInt32.self, at: 40))
-    // A right checksum on a senseless span is no damage that happens: it is refused all the same.
-    guard span >= 1, span <= superblock.geometry.segmentCount - segment, kind == .extents || span == 1 else {
-      return nil
-    }
+    // A right checksum on a senseless field is no damage that happens: it is refused all the same.
+    guard span >= 1, span <= superblock.geometry.segmentCount - segment, kind == .extents || span == 1,
+      unsafe source.littleEndian(UInt64.self, at: 24) < Manifest.countLimit
+    else { return nil }
     return unsafe SegmentHeader(
       kind: kind, segment: segment, span: span, generation: source.littleEndian(UInt64.self, at: 16),
       baseSequence: source.littleEndian(UInt64.self, at: 24),

@@ -22,7 +22,7 @@ final class GroupBarrier: @unchecked Sendable {
     var failure: StoreError?
   }
 
-  private let state = Mutex(State())
+  private let state = Locked(State())
   /// Changes with each barrier done; sleepers wait on it.
   private let turn: UnsafeMutablePointer<Atomic<UInt32>>
 

@@ -73,7 +73,10 @@ struct Recovery {
 
     var epoch = manifests.manifest?.ownerEpoch ?? 0
     for header in survey.logs + survey.extents { epoch = max(epoch, header.generation >> 32) }
-    if access == .readWrite { epoch += 1 }
+    if access == .readWrite {
+      guard epoch < UInt64(UInt32.max) else { throw .corrupt("the owner epoch has no successor") }
+      epoch += 1
+    }
     var sequence = scans.reduce(manifests.manifest?.sequence ?? 0) { highest, scan in
       scan.entries.reduce(highest) { max($0, $1.sequence) }
     }

@@ -11,7 +11,7 @@ final class SegmentPreparer: Sendable {
   private let geometry: Geometry
   private let window: Int
   private let queue = DispatchQueue(label: "BarKV.SegmentPreparer", qos: .utility)
-  private let prepared: Mutex<Set<Int>>
+  private let prepared: Locked<Set<Int>>
   private let isScheduled = Atomic<Bool>(false)
   private let isStopped = Atomic<Bool>(false)
 
@@ -23,7 +23,7 @@ final class SegmentPreparer: Sendable {
     self.space = space
     self.geometry = geometry
     window = max(2, Self.windowBytes / geometry.segmentSize)
-    prepared = Mutex([])
+    prepared = Locked([])
   }
 
   /// Sees to it that the segments that will be taken next get prepared; returns at once.

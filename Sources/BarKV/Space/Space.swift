@@ -35,16 +35,16 @@ final class Space: Sendable {
   }
 
   private let geometry: Geometry
-  private let state: Mutex<State>
+  private let state: Locked<State>
   /// Whether more is reserved than the free segments have room for.
   private let short = Atomic<Bool>(false)
   /// Whoever opens a segment of the reserve holds it: one at a time.
-  let reserveTurn = Mutex<Void>(())
+  let reserveTurn = Locked<Void>(())
 
   /// A space in which every segment is free.
   init(geometry: Geometry) {
     self.geometry = geometry
-    state = Mutex(
+    state = Locked(
       State(isFree: Array(repeating: true, count: geometry.segmentCount), freeCount: geometry.segmentCount))
   }
 

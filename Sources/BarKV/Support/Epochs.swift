@@ -30,7 +30,7 @@ final class Epochs: @unchecked Sendable {
     var list: [Retired] = unsafe []
     var bytes = 0
   }
-  private let garbage = unsafe Mutex(Garbage())
+  private let garbage = unsafe Locked(Garbage())
 
   /// Reclaiming is tried when this many pieces, or this many bytes, are waiting.
   private static var reclaimCount: Int { 64 }

@@ -12,7 +12,7 @@ func inParallel(_ count: Int, _ body: @Sendable (Int) -> Void) {
 
 /// The results of `body` for 0 to `count` - 1, computed on all processors.
 func parallelMap<T: Sendable>(_ count: Int, _ body: @Sendable (Int) -> T) -> [T] {
-  let results = Mutex([T?](repeating: nil, count: count))
+  let results = Locked([T?](repeating: nil, count: count))
   inParallel(count) { index in
     let result = body(index)
     results.withLock { $0[index] = result }
