@@ -8,7 +8,7 @@ SWIFT ?= swift
 SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 
 # A sanitizer's report ends the process with a code that kvcli never uses, so that no test takes it for an answer.
-TSAN_ENVIRONMENT := TSAN_OPTIONS=exitcode=99
+TSAN_ENVIRONMENT := TSAN_OPTIONS=exitcode=99:atexit_sleep_ms=0
 # The leak checker mistakes what XCTest keeps for leaks.
 ASAN_ENVIRONMENT := ASAN_OPTIONS=detect_leaks=0:exitcode=99
 # The crash states are judged on one thread a store: there is nothing for the thread sanitizer in them, at ten times the time.

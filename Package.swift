@@ -45,7 +45,12 @@ let package = Package(
       ],
       swiftSettings: strict
     ),
-    .testTarget(name: "BarKVTests", dependencies: ["BarKV", "BarKVFoundation", "CBarKV"], swiftSettings: strict),
+    .target(name: "CTestSupport", path: "Tests/CTestSupport"),
+    // Another process that uses a store: to be killed, to hold a lock, to fork.
+    .executableTarget(
+      name: "StoreProcess", dependencies: ["BarKV", "CTestSupport"], path: "Tests/StoreProcess", swiftSettings: strict),
+    .testTarget(
+      name: "BarKVTests", dependencies: ["BarKV", "BarKVFoundation", "CBarKV", "StoreProcess"], swiftSettings: strict),
     .testTarget(name: "CrashTests", dependencies: ["BarKV"], swiftSettings: strict),
     .testTarget(
       name: "FormatTests", dependencies: ["BarKV"], exclude: ["Resources"], swiftSettings: strict),

@@ -235,6 +235,12 @@ extension Store {
   private func reserve(_ lane: Int, _ planned: [Planned], isAtomic: Bool) throws(StoreError) -> [Part] {
     guard !log.isShort(lane) else { throw .full }
     let header = isAtomic ? 1 : 0
+    // An earlier owner's open segment before a fresh one: owners that come and go would each leave one more behind.
+    if let first = planned.first {
+      try poisoning { () throws(StoreError) in
+        try log.resumePartial(lane, bytes: (header + first.lines) * lineSize)
+      }
+    }
     var parts = [Part()]
     var room = log.hasRoom(lane, bytes: lineSize) ? unsafe log[lane].pointee.room / lineSize - header : 0
     for item in planned {

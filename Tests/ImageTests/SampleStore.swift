@@ -5,7 +5,7 @@ struct SampleStore {
   /// A region, its segments, and what is written.
   struct Shape: Sendable {
     var size = 64 << 10
-    var segment: Int? = 4 << 10
+    var segment: Int? = 2 << 10
     /// How many plain keys.
     var keys = 20
     /// The lengths of values that go to extents.

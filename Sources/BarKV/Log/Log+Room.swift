@@ -36,13 +36,17 @@ extension Log {
 
   /// Gives the lane a segment with room: one that an earlier owner left, or a fresh one.
   private func openRoom(_ lane: Int, bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Bool {
-    if let partial = space.takePartial(lines: lineCount(bytes: bytes)) {
-      try resumeSegment(lane, partial)
-      if hasRoom(lane, bytes: bytes) { return true }
-    }
+    try resumePartial(lane, bytes: bytes)
+    if hasRoom(lane, bytes: bytes) { return true }
     guard let fresh = space.take(1, credit: 0, purpose: purpose) else { return false }
     try openSegment(lane, fresh[0], baseSequence: sequence.load(ordering: .relaxed))
     return true
+  }
+
+  /// Lets a lane without room for `bytes` go on in a segment with room that an earlier owner left, if there is one.
+  func resumePartial(_ lane: Int, bytes: Int) throws(StoreError) {
+    guard !hasRoom(lane, bytes: bytes), let partial = space.takePartial(lines: lineCount(bytes: bytes)) else { return }
+    try resumeSegment(lane, partial)
   }
 
   /// Takes another lane that has room.

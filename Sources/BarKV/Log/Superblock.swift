@@ -109,7 +109,7 @@ struct Superblock: Sendable, Equatable {
     let source = block.baseAddress!
     guard unsafe block.starts(with: magic) else { return .notAStore(path) }
     guard unsafe source.littleEndian(UInt32.self, at: 8) == byteOrderMark else {
-      // Neither order: the mark itself is damaged, which the checksum says.
+      // Neither order: the mark itself is damaged, which the checksum says; or ``fields(_:)``, where it does not.
       return unsafe source.littleEndian(UInt32.self, at: 8) == byteOrderMark.byteSwapped ? .wrongByteOrder : nil
     }
     let found = unsafe source.littleEndian(UInt16.self, at: 12)
@@ -126,6 +126,10 @@ struct Superblock: Sendable, Equatable {
   /// The fields, each checked against what the region's size allows: a right checksum proves nothing about intent.
   private static func fields(_ block: UnsafeRawBufferPointer) throws(StoreError) -> Superblock {
     let source = block.baseAddress!
+    guard unsafe source.littleEndian(UInt32.self, at: 8) == byteOrderMark else {
+      throw .corrupt("the superblock's byte order mark is of no order")
+    }
+    // The medium's size: ``refusal(_:regionBytes:path:)`` compared them.
     let region = unsafe Int(source.littleEndian(UInt64.self, at: 32))
     let segment = unsafe Int(source.littleEndian(UInt32.self, at: 40))
     let geometry: Geometry

@@ -1,0 +1,68 @@
+import BarKV
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// A process that uses a store, for the tests that need another one: to be killed in the middle, to hold a store, to fork,
+/// to run under an environment of its own.
+///
+/// | arguments | does |
+/// |---|---|
+/// | `write PATH SEED` | writes from four threads until it is killed; see ``KillWriter`` |
+/// | `hold PATH readWrite`, `hold PATH readOnly` | opens the store, says so, closes it at the end of standard input |
+/// | `fork PATH` | forks while it has the store open; see ``ForkCheck`` |
+/// | `barriers PATH` | creates a store and prints what each kind of write costs; see ``BarrierCount`` |
+@main
+struct Main {
+  /// Something that the process was asked for and cannot do.
+  struct Failure: Error, CustomStringConvertible {
+    let description: String
+  }
+
+  static func main() {
+    do {
+      try run(Array(CommandLine.arguments.dropFirst()))
+    } catch {
+      say("error: \(error)")
+      exit(1)
+    }
+  }
+
+  private static func run(_ arguments: [String]) throws {
+    guard arguments.count >= 2 else { throw Failure(description: "which command, and which store?") }
+    let address = StoreAddress(path: arguments[1])
+    switch (arguments[0], arguments.dropFirst(2).first) {
+    case ("write", let seed?):
+      guard let seed = UInt64(seed) else { throw Failure(description: "\(seed) is no seed") }
+      try KillWriter(address, seed: seed).run()
+    case ("hold", "readWrite"): try hold(address, access: .readWrite)
+    case ("hold", "readOnly"): try hold(address, access: .readOnly)
+    case ("fork", nil): try ForkCheck(address).run()
+    case ("barriers", nil): try BarrierCount(address).run()
+    default: throw Failure(description: "no such command: \(arguments)")
+    }
+  }
+
+  /// Keeps the store open until standard input ends.
+  private static func hold(_ address: StoreAddress, access: Access) throws {
+    do throws(StoreError) {
+      let store = try Store.open(at: address, access: access)
+      say("open")
+      while readLine() != nil {}
+      try store.close()
+      say("closed")
+    } catch {
+      guard case .busy(_, let owner) = error else { throw error }
+      say("busy: \(owner.map(String.init) ?? "nobody")")
+    }
+  }
+
+  /// Writes a line to standard output, past all buffers.
+  static func say(_ line: String) {
+    let bytes = Array((line + "\n").utf8)
+    unsafe _ = write(1, bytes, bytes.count)
+  }
+}
