@@ -11,8 +11,8 @@ SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sourc
 TSAN_ENVIRONMENT := TSAN_OPTIONS=exitcode=99:atexit_sleep_ms=0
 # The leak checker mistakes what XCTest keeps for leaks.
 ASAN_ENVIRONMENT := ASAN_OPTIONS=detect_leaks=0:exitcode=99
-# The crash states are judged on one thread a store: there is nothing for the thread sanitizer in them, at ten times the time.
-TSAN_TESTS := --skip CrashTests --skip ImageTests
+# What runs on one thread a store has nothing for the thread sanitizer, at ten times the time.
+TSAN_TESTS := --skip CrashTests --skip ImageTests --skip FormatTests --skip CLITests
 # Tests reach internals through `@testable`, which an optimised build offers only when asked.
 RELEASE_TESTS := -c release -Xswiftc -enable-testing
 

@@ -28,7 +28,10 @@ public struct StoreAddress: Sendable, Hashable, CustomStringConvertible {
   ///   device form.
   public init(_ text: String) throws(StoreError) {
     self.init(stringLiteral: text)
-    try validate()
+    do throws(StoreError) { try validate() } catch {
+      if case .invalidAddress = error { throw .invalidAddress(text) }
+      throw error
+    }
   }
 
   /// - Throws: why nothing can be opened at this address, if nothing can.

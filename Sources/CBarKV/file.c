@@ -17,6 +17,11 @@ int barkv_lock(int fd, bool exclusive) {
   return result == -1 ? errno : 0;
 }
 
+void barkv_unlock(int fd) {
+  struct flock range = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+  fcntl(fd, F_OFD_SETLK, &range);
+}
+
 bool barkv_is_memory_file_system(int fd) {
   struct statfs status;
   if (fstatfs(fd, &status) != 0) return false;

@@ -142,4 +142,23 @@ import Testing
       try store.close()
     }
   }
+
+  /// Manifests and all headers lost: what stands in the segments must not come back into force when they are used again.
+  @Test(arguments: [[0], [0, 1]]) func recordsOfLostSegmentsStayLost(_ areas: [Int]) throws {
+    let map = try Image.Map(sample.unclosed)
+    let geometry = map.superblock.geometry
+    var image = sample.unclosed
+    for area in areas { image = damaging(image, at: geometry.manifestOffset(area)) }
+    for header in map.segments {
+      image = damaging(
+        image, at: geometry.segmentOffset(header.segment), length: Geometry.segmentHeaderBytes)
+    }
+    let keeper = ImageKeeper(image)
+    let store = try Image.open(image, access: .readWrite, keeper: keeper)
+    #expect(store.recovery.damageCount > 0)
+    #expect(try store.contents().isEmpty)
+    try store.put("value", for: "new")
+    try store.close()
+    #expect(try Image.open(keeper.bytes).contents() == [Array("new".utf8): Array("value".utf8)])
+  }
 }

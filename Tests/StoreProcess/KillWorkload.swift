@@ -84,7 +84,7 @@ struct KillWorkload: Sendable {
     let pattern = generator.next()
     value.reserveCapacity(value.count + length)
     for position in 0..<length {
-      value.append(UInt8(truncatingIfNeeded: pattern >> (UInt64(position) & 7) * 8 &+ UInt64(position)))
+      value.append(UInt8(truncatingIfNeeded: (pattern >> ((UInt64(position) & 7) * 8)) &+ UInt64(position)))
     }
     return (key, value)
   }

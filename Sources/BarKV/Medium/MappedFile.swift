@@ -75,6 +75,8 @@ struct MappedFile: Sendable {
       unsafe munmap(mapping, length)
     }
     barkv_close_on_fork_cancel(descriptor.rawValue)
+    // Explicitly: another thread may be starting a process, which holds a copy of the descriptor until it has begun.
+    barkv_unlock(descriptor.rawValue)
     try? descriptor.close()
   }
 

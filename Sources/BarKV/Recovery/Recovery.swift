@@ -74,8 +74,11 @@ struct Recovery {
     var epoch = manifests.manifest?.ownerEpoch ?? 0
     for header in survey.logs + survey.extents { epoch = max(epoch, header.generation >> 32) }
     if access == .readWrite {
-      guard epoch < UInt64(UInt32.max) else { throw .corrupt("the owner epoch has no successor") }
-      epoch += 1
+      // Where a manifest and segments' headers are lost, nobody knows how often the store was opened. A generation given
+      // out again would bring those segments' records back into force: go on with a number that none is likely to have.
+      let isKnown = manifests.manifest != nil && (manifests.invalidAreas.isEmpty || survey.unreadable.isEmpty)
+      epoch += isKnown ? 1 : UInt64.random(in: 1...(1 << 24))
+      guard epoch <= UInt64(UInt32.max) else { throw .corrupt("the owner epoch has no successor") }
     }
     var sequence = scans.reduce(manifests.manifest?.sequence ?? 0) { highest, scan in
       scan.entries.reduce(highest) { max($0, $1.sequence) }

@@ -1,13 +1,28 @@
-import Dispatch
 import Synchronization
 
-/// Calls `body` for 0 to `count` - 1 on all processors and waits for the end; a few calls are made on this thread.
+/// Calls `body` for 0 to `count` - 1 on all processors, this thread among them, and waits for the end; few calls are made
+/// on this thread alone.
 func inParallel(_ count: Int, _ body: @Sendable (Int) -> Void) {
-  if count < 4 || processorCount() == 1 {
-    for index in 0..<count { body(index) }
-  } else {
-    DispatchQueue.concurrentPerform(iterations: count, execute: body)
+  let helpers = count < 32 ? 0 : min(processorCount(), 64) - 1
+  let next = Counter()
+  withoutActuallyEscaping(body) { body in
+    let work: @Sendable () -> Void = {
+      while true {
+        let index = next.take()
+        guard index < count else { return }
+        body(index)
+      }
+    }
+    let threads = (0..<helpers).compactMap { _ in Thread(work) }
+    work()
+    for thread in threads { thread.join() }
   }
+}
+
+/// Numbers from 0 on, each given out once.
+private final class Counter: Sendable {
+  private let next = Atomic<Int>(0)
+  func take() -> Int { next.wrappingAdd(1, ordering: .relaxed).oldValue }
 }
 
 /// The results of `body` for 0 to `count` - 1, computed on all processors.

@@ -157,6 +157,8 @@ void barkv_close_on_fork_cancel(int fd);
 
 /// Takes an open-file-description lock on the whole file without waiting: 0, or errno.
 int barkv_lock(int fd, bool exclusive);
+/// Gives the lock up, for every copy of the descriptor.
+void barkv_unlock(int fd);
 /// Whether the descriptor is on a file system that lives in memory (tmpfs, ramfs).
 bool barkv_is_memory_file_system(int fd);
 /// Whether the file can be mapped with MAP_SYNC, which only DAX can.

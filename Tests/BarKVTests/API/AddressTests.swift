@@ -24,7 +24,8 @@ import Testing
 
   @Test func aPathIsTakenAsItIs() {
     #expect(StoreAddress(path: "pci:0000:01:00.0/2").path == "pci:0000:01:00.0/2")
-    #expect(("file:x" as StoreAddress).path == "file:x")
+    #expect(("file:x" as StoreAddress).path == "x")
+    #expect(storeError { _ = try Store.open(at: "pci:0000:01:00.0/2") } == .unsupportedMedium("pci:0000:01:00.0/2"))
   }
 
   @Test func whatIsNoStore() throws {
