@@ -97,13 +97,20 @@ struct LogVerdict {
     return changed
   }
 
-  /// Whether the cut takes records of the fragment away.
+  /// Whether the cut takes records of the fragment away. Entries rise in offset and in sequence, so the first one behind
+  /// the cut decides.
   private func isCutWithin(_ fragment: SegmentScan.Fragment, scan: SegmentScan, cut: Int) -> Bool {
     guard cut < scan.tail else { return false }
-    let first = fragment.content.sequence &+ UInt64(fragment.content.first)
-    return scan.entries.contains {
-      $0.offset >= cut && $0.sequence >= first && $0.sequence &- first < UInt64(fragment.content.count)
+    var low = 0
+    var high = scan.entries.count
+    while low < high {
+      let middle = (low + high) / 2
+      if scan.entries[middle].offset < cut { low = middle + 1 } else { high = middle }
     }
+    guard low < scan.entries.count else { return false }
+    let first = fragment.content.sequence &+ UInt64(fragment.content.first)
+    let sequence = scan.entries[low].sequence
+    return sequence >= first && sequence &- first < UInt64(fragment.content.count)
   }
 
   private mutating func cutOrphans(_ scans: [SegmentScan], order: [Int], next: [Int: Int]) -> Bool {

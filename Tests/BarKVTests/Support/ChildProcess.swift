@@ -30,7 +30,7 @@ final class ChildProcess {
 
   /// Starting a process takes the lock: one that starts meanwhile must not inherit this one's ends of the pipes, which
   /// are not yet close-on-exec.
-  private static let starting = Locked<Void>(())
+  private static let starting = Locked(false)
 
   /// Starts StoreProcess.
   ///
