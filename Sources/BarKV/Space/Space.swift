@@ -39,7 +39,6 @@ final class Space: Sendable {
   /// Whether more is reserved than the free segments have room for.
   private let short = Atomic<Bool>(false)
   /// Whoever opens a segment of the reserve holds it: one at a time.
-  /// Taken by one writer at a time while it finds room in the reserve; the value says nothing.
   let reserveTurn = Locked(false)
 
   /// A space in which every segment is free.
