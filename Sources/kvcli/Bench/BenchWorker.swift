@@ -96,14 +96,14 @@ struct BenchWorker {
       return try measure(share.count) { _ in
         let record = random.below(records)
         keys.set(record)
-        try read(record, keys, &target)
+        try unsafe read(record, keys.key.span.bytes, &target)
       }
     case .mixed:
       return try measure(share.count) { _ in
         let record = random.below(records)
         keys.set(record)
         if random.next() & 1 == 0 {
-          try read(record, keys, &target)
+          try unsafe read(record, keys.key.span.bytes, &target)
         } else {
           value.set(record)
           try unsafe store.put(value.bytes.span.bytes, for: keys.key.span.bytes)
@@ -127,8 +127,8 @@ struct BenchWorker {
 
   /// Gets a record, copies its value, and checks that it is the record's.
   @inline(__always)
-  private func read(_ record: Int, _ keys: KeySequence, _ target: inout BenchValue) throws {
-    let length = try unsafe store.withValue(of: keys.key.span.bytes) { (found: RawSpan) -> Int in
+  private func read(_ record: Int, _ key: RawSpan, _ target: inout BenchValue) throws {
+    let length = try store.withValue(of: key) { (found: RawSpan) -> Int in
       target.copy(found)
       return found.byteCount
     }
