@@ -24,7 +24,7 @@ import Testing
     #if DEBUG
       2
     #else
-      8
+      4
     #endif
   }
 
