@@ -194,7 +194,7 @@ struct Recovery {
       ownership = manifest
       // All segments of an extent: a value's bytes where a header would be must not look like a damaged one later.
       let unused = unusedExtents.flatMap { Array($0.segment..<$0.segment + $0.span) }
-      try settle(survey, scans, verdict, erasing: survey.unreadable + unused, isClosed: closed != nil)
+      try settle(survey, scans, verdict, log: log, erasing: survey.unreadable + unused, isClosed: closed != nil)
       for header in unusedExtents {
         segments.free(header.segment)
         space.giveBack(Array(header.segment..<header.segment + header.span))
@@ -226,12 +226,10 @@ struct Recovery {
     log.space.occupy(segment, span: 1)
     let listed = closed?.openSegments.first { Int($0.segment) == segment }
     let keepsSeal = scan.sealOffset.map { $0 < decided.cut } ?? false
-    let isOpen = closed == nil ? !decided.isSettled && !keepsSeal : listed != nil
-    var used = geometry.segmentSize / lineSize
-    if isOpen {
-      used = max((decided.cut - start) / lineSize, listed.map { Int($0.lines) } ?? 0)
-      used = min(used, geometry.segmentSize / lineSize)
-    }
+    // Behind damage at its end nothing is appended: after a crash the two could not be told from a torn write.
+    let isWhole = listed.map { scan.tail == start + Int($0.lines) * lineSize } ?? false
+    let isOpen = !keepsSeal && (closed == nil ? !decided.isSettled : isWhole)
+    let used = (isOpen ? decided.cut - start : geometry.segmentSize) / lineSize
     log.segments.adopt(scan.header, salt: scan.header.salt(seed: superblock.seed), usedLines: used)
     // The seal's line is not for records.
     if isOpen, used < geometry.segmentSize / lineSize {
@@ -250,7 +248,8 @@ struct Recovery {
   /// Leaves the region as decided: what was dropped can never be taken for a record again, and what was kept is durable,
   /// before anything is answered from it.
   private func settle(
-    _ survey: Survey, _ scans: [SegmentScan], _ verdict: LogVerdict, erasing segments: [Int], isClosed: Bool
+    _ survey: Survey, _ scans: [SegmentScan], _ verdict: LogVerdict, log: Log, erasing segments: [Int],
+    isClosed: Bool
   ) throws(StoreError) {
     var changed = false
     // Later segments of a chain first: a crash between leaves them orphans still.
@@ -283,6 +282,10 @@ struct Recovery {
       try header.writeCopy(copy, to: medium, superblock: superblock)
       changed = true
     }
+    for (scan, decided) in zip(scans, verdict.segments) where isEndDamaged(scan, decided, log: log) {
+      try writeSeal(scan.header)
+      changed = true
+    }
     guard changed || !isClosed else { return }
     for (scan, decided) in zip(scans, verdict.segments) where !decided.isSettled && decided.cut > 0 {
       // A process that was killed leaves its last stores in caches: readable, and not durable. A reader must not be
@@ -297,6 +300,28 @@ struct Recovery {
       try medium.flush(start..<start + Geometry.segmentHeaderBytes, site: .recoveryAccept)
     }
     try medium.barrier(0..<medium.length, site: .recoveryAccept)
+  }
+
+  /// Whether the segment was whole once, and has lost its seal or what was its end since.
+  private func isEndDamaged(_ scan: SegmentScan, _ decided: LogVerdict.Segment, log: Log) -> Bool {
+    decided.isSettled && scan.sealOffset == nil
+      && log.segments.used(scan.header.segment) == geometry.segmentSize / lineSize
+  }
+
+  /// Writes a settled seal into the line that is kept for one. It goes on saying that what is not valid before it is damage:
+  /// the manifest of the last close says so only until the next owner crashes.
+  private func writeSeal(_ header: SegmentHeader) throws(StoreError) {
+    var line = [UInt8](repeating: 0, count: lineSize)
+    unsafe line.withUnsafeMutableBytes { line in
+      guard let record = line.baseAddress else { return }
+      unsafe Record.seal(
+        record, delta: 0, keyLength: 0, valueLength: 0, kind: .seal, isSettled: true,
+        salt: header.salt(seed: superblock.seed))
+    }
+    let offset = geometry.segmentOffset(header.segment) + geometry.segmentSize - lineSize
+    try unsafe line.span.bytes.withUnsafeBytes { (line) throws(StoreError) in
+      try unsafe medium.write(line, at: offset, site: .seal)
+    }
   }
 }
 

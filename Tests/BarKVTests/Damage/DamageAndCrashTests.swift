@@ -1,0 +1,124 @@
+import Testing
+
+@testable import BarKV
+
+/// Damage, and what comes after it: more writes, a crash, reads of a store that is open while it happens.
+@Suite struct DamageAndCrashTests {
+  /// Damage at the end of the log looks like a torn write. That it is none is known from the close before it, and must
+  /// still be known after the next owner has crashed: nothing that it wrote behind the damage may be taken for torn.
+  @Test func atTheEndAndThenACrash() throws {
+    // Ends at every place in a segment.
+    for count in 20..<34 {
+      let region = Region(size: 64 << 10)
+      let store = try region.create()
+      for number in 0..<count { try store.put(value(number, length: 40), for: key(number)) }
+      try store.close()
+      var editor = ImageEditor(region.image)
+      let last = try #require(positions(of: value(count - 1, length: 40), in: editor.bytes).first)
+      editor.flip(bit: last * 8)
+
+      let damaged = Region(image: editor.bytes)
+      let next = try damaged.open()
+      #expect(next.recovery.damageCount == 1)
+      var contents: Contents = [:]
+      for number in 0..<count - 1 { contents[key(number)] = value(number, length: 40) }
+      try next.expect(contents)
+      for number in 100..<130 {
+        // Long ones leave room in a segment that short ones then go back to.
+        let bytes = value(number, length: number % 3 == 0 ? 220 : 20)
+        try next.put(bytes, for: key(number))
+        contents[key(number)] = bytes
+        let crashed = try damaged.copy().open()
+        try crashed.expect(contents, "\(count) keys, then \(number - 99)")
+        #expect(crashed.recovery.droppedRecordCount == 0)
+        #expect(crashed.recovery.damageCount == 1, "the damage was forgotten")
+      }
+    }
+  }
+
+  /// The end of a segment is lost, and with it the segment behind it, which proved that all was durable.
+  @Test func anEndWithoutAProofAndThenACrash() throws {
+    let region = Region(size: 64 << 10)
+    let store = try region.create()
+    for number in 0..<30 {
+      var batch = Batch()
+      for part in 0..<3 { batch.put(value(number, length: 50), for: key(number * 3 + part)) }
+      try store.write(batch)
+    }
+    try store.close()
+    let editor = ImageEditor(region.image)
+    let segments = editor.usedSegments
+    for (segment, next) in zip(segments, segments.dropFirst()) {
+      let last = try #require(editor.records(ofSegment: segment).last)
+      var damaged = editor
+      damaged.flip(bit: last * 8)
+      damaged.overwrite(editor.segment(next).lowerBound, [UInt8](repeating: 0xEE, count: 128))
+      let copy = Region(image: damaged.bytes)
+      let store = try copy.open()
+      #expect(store.recovery.damageCount >= 2)
+      var repeated: [[UInt8]] = []
+      var contents = try store.entries(repeated: &repeated)
+      #expect(contents.count >= 90 - 2 * 13)
+      try store.put("new", for: "new")
+      contents[Array("new".utf8)] = Array("new".utf8)
+      try copy.copy().open().expect(contents, "segment \(segment)")
+    }
+  }
+
+  @Test func whatIsLostUnderAnOpenStore() throws {
+    // A store reads records in place, so it must stand what happens to them while it is open.
+    var options = StoreOptions()
+    options.verifiesReads = true
+    let file = TemporaryFile()
+    var creation = options
+    creation.domain = .processOnly
+    let store = try Store.create(at: file.address, size: 1 << 20, options: creation)
+    try store.put(value(1, length: 100), for: "record")
+    try store.put(value(2, length: 9000), for: "extent")
+    try store.put("whole", for: "whole")
+    let bytes = try Files.read(file.path)
+    let record = try #require(positions(of: value(1, length: 100), in: bytes).first)
+    let extent = try #require(positions(of: Array(value(2, length: 9000).prefix(64)), in: bytes).first)
+    let other = try FileBytes(file.path)
+    for offset in [record, extent] { try other.write([0x5A, 0xA5], at: offset) }
+    for key in ["record", "extent"] {
+      guard case .damagedRecord = storeError({ _ = try store.get(key) }) else {
+        Issue.record("\(key) was given out")
+        continue
+      }
+      guard case .damagedRecord = storeError({ _ = try store.compareAndSwap(key, expected: "x", new: "y") }) else {
+        Issue.record("\(key) was compared")
+        continue
+      }
+    }
+    #expect(try store.getString("whole") == "whole")
+    guard case .damagedRecord = storeError({ try store.forEach { (_: RawSpan, _: RawSpan) -> Void in } }) else {
+      Issue.record("the walk gave damaged values out")
+      return
+    }
+    let report = try store.verify()
+    #expect(report.damage.map(\.kind).contains(.record) && report.damage.map(\.kind).contains(.extent))
+    // A put makes it whole.
+    try store.put("new", for: "record")
+    try store.put("new", for: "extent")
+    #expect(try store.getString("record") == "new" && store.getString("extent") == "new")
+  }
+
+  /// The list of damage is bounded; its count is not.
+  @Test func muchDamage() throws {
+    let region = Region(size: 1 << 20)
+    let store = try region.create()
+    for number in 0..<4000 { try store.put("value", for: key(number)) }
+    try store.close()
+    var editor = ImageEditor(region.image)
+    let records = editor.usedSegments.flatMap { editor.records(ofSegment: $0) }
+    // Every other one, so that none are neighbours.
+    for (number, record) in records.enumerated() where number % 2 == 0 { editor.flip(bit: record * 8 + 70) }
+    let damaged = try Region(image: editor.bytes).open()
+    #expect(damaged.recovery.damageCount >= 1900)
+    #expect(damaged.recovery.damage.count == 1000)
+    #expect((1900...2100).contains(damaged.count))
+    let report = try damaged.verify()
+    #expect(report.damageCount >= 1900 && report.damage.count == 1000)
+  }
+}
