@@ -15,6 +15,10 @@ final class Lifecycle: @unchecked Sendable {
   }
 
   private let word: UnsafeMutablePointer<Atomic<UInt32>>
+  /// What lets reads begin without a look at the state: see ``Epochs``. On the same page, so that a forked child's is shut
+  /// as well: 0 is no epoch.
+  let gate: UnsafeMutablePointer<Atomic<UInt64>>
+  private static var shut: UInt64 { .max }
   private let failure = Locked<StoreError?>(nil)
 
   init() throws(StoreError) {
@@ -23,6 +27,8 @@ final class Lifecycle: @unchecked Sendable {
     }
     unsafe word = page.bindMemory(to: Atomic<UInt32>.self, capacity: 1)
     unsafe word.initialize(to: Atomic(State.open.rawValue))
+    unsafe gate = (page + lineSize).bindMemory(to: Atomic<UInt64>.self, capacity: 1)
+    unsafe gate.initialize(to: Atomic(Self.shut))
   }
 
   deinit {
@@ -55,7 +61,8 @@ final class Lifecycle: @unchecked Sendable {
 
   /// Ends the store's use; whether this call did it.
   func close() -> Bool {
-    unsafe word.pointee.compareExchange(
+    defer { shutGate() }
+    return unsafe word.pointee.compareExchange(
       expected: State.open.rawValue, desired: State.closed.rawValue, ordering: .sequentiallyConsistent
     ).exchanged
   }
@@ -74,6 +81,12 @@ final class Lifecycle: @unchecked Sendable {
     failure.withLock { $0 = $0 ?? lasting }
     unsafe _ = word.pointee.compareExchange(
       expected: State.open.rawValue, desired: State.poisoned.rawValue, ordering: .sequentiallyConsistent)
+    shutGate()
+  }
+
+  /// No quick read begins any more.
+  private func shutGate() {
+    unsafe gate.pointee.store(Self.shut, ordering: .sequentiallyConsistent)
   }
 }
 

@@ -103,15 +103,17 @@ struct StoreSubject: Sendable {
     defer { unsafe buffer.deallocate() }
     var sum: UInt64 = 0
     var found = 0
-    for index in range {
-      let key = key(of: UInt64(order[index]) + UInt64(offset))
+    // Looked over once, not at each turn, as the C loop's.
+    let share = order[range].span
+    for index in share.indices {
+      let key = key(of: UInt64(unsafe share[unchecked: index]) &+ UInt64(offset))
       let number = unsafe try store.withValue(of: key.span.bytes) { value in
         unsafe value.withUnsafeBytes { unsafe buffer.copyMemory(from: $0) }
         return unsafe buffer.load(as: UInt64.self)
       }
       if let number {
         sum &+= number
-        found += 1
+        found &+= 1
       }
     }
     return (sum, found)

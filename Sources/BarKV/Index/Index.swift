@@ -72,8 +72,8 @@ final class Index: @unchecked Sendable {
   @inline(__always)
   func place(_ hash: UInt64) -> Place {
     Place(
-      partition: Int(truncatingIfNeeded: hash >> partitionShift),
-      fragment: (hash >> (partitionShift &- IndexSlot.fragmentBits)) & (1 << IndexSlot.fragmentBits - 1))
+      partition: Int(truncatingIfNeeded: hash &>> partitionShift),
+      fragment: (hash &>> (partitionShift &- IndexSlot.fragmentBits)) & (1 << IndexSlot.fragmentBits - 1))
   }
 
   @inline(__always)
@@ -103,6 +103,12 @@ final class Index: @unchecked Sendable {
   @inline(__always)
   func find(_ place: Place, matches: (Int) -> Bool) -> Int? {
     table(place.partition).find(place.fragment, matches: matches)?.slot.line
+  }
+
+  /// What the home bucket has for a key: see ``IndexTable/findAtHome(_:)``. The caller is inside a read.
+  @inline(__always)
+  func findAtHome(_ place: Place) -> IndexSlot {
+    table(place.partition).findAtHome(place.fragment)
   }
 
   /// The lines of all records in a partition at one moment. The caller is inside a read.
@@ -211,10 +217,7 @@ final class Index: @unchecked Sendable {
     let old = table(partition)
     let occupied = (0..<old.slotCount).count { old.slot($0).isOccupied }
     let new = IndexTable(roomFor: occupied)
-    for position in 0..<old.slotCount {
-      let slot = old.slot(position)
-      if slot.isOccupied { new.set(new.freePosition(slot.fragment), slot) }
-    }
+    new.fill(from: old)
     let state = unsafe partitions + partition
     let version = unsafe state.pointee.version.load(ordering: .relaxed)
     unsafe state.pointee.version.store(version &+ 1, ordering: .relaxed)

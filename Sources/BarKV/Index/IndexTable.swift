@@ -35,7 +35,8 @@ struct IndexTable {
 
   @inline(__always)
   private var slots: UnsafeMutablePointer<Atomic<UInt64>> {
-    unsafe UnsafeMutablePointer(bitPattern: UInt(truncatingIfNeeded: (word >> Self.countBits) << 6))!
+    // Never nil: `init(bucketCount:)` allocated it.
+    unsafe UnsafeMutablePointer(bitPattern: UInt(truncatingIfNeeded: (word >> Self.countBits) << 6)).unsafelyUnwrapped
   }
 
   /// The memory, to be retired.
@@ -71,24 +72,34 @@ struct IndexTable {
   /// The first slot with this fragment whose record `matches`, as it was when it was matched, and its position.
   @inline(__always)
   func find(_ fragment: UInt64, matches: (Int) -> Bool) -> (position: Int, slot: IndexSlot)? {
-    var bucket = homeBucket(fragment)
-    var left = bucketCount
-    while left > 0 {
+    let home = homeBucket(fragment)
+    var bucket = home
+    repeat {
       let first = bucket &* Self.slotsPerBucket
       var candidates = unsafe barkv_bucket_matches(slots + first, fragment)
       while candidates != 0 {
         let position = first &+ candidates.trailingZeroBitCount
         let slot = self.slot(position)
-        if slot.fragment == fragment, slot.isOccupied, matches(slot.line) { return (position, slot) }
+        // Whatever the slot has become since, the record says whose it is.
+        if slot.isOccupied, matches(slot.line) { return (position, slot) }
         candidates &= candidates &- 1
       }
       // Slots are filled from the front: an empty last one says that nothing ever went past this bucket.
       if slot(first &+ (Self.slotsPerBucket &- 1)) == .empty { return nil }
       bucket &+= 1
       if bucket == bucketCount { bucket = 0 }
-      left &-= 1
-    }
+    } while bucket != home
     return nil
+  }
+
+  /// The first slot with this fragment in the home bucket, which is hardly ever another key's; `.empty` where there is none
+  /// and none further on, `.vacated` where the search has to go on.
+  @inline(__always)
+  func findAtHome(_ fragment: UInt64) -> IndexSlot {
+    let first = homeBucket(fragment) &* Self.slotsPerBucket
+    let candidates = unsafe barkv_bucket_matches(slots + first, fragment)
+    if candidates != 0 { return slot(first &+ candidates.trailingZeroBitCount) }
+    return slot(first &+ (Self.slotsPerBucket &- 1)) == .empty ? .empty : .vacated
   }
 
   /// The position at which a key with this fragment may be added: the first free one of its search. The table has one.
@@ -101,6 +112,27 @@ struct IndexTable {
       if bucket == bucketCount { bucket = 0 }
     }
     preconditionFailure("a table without a free slot")
+  }
+
+  /// Takes over the occupied slots of another table, while nobody else knows this one.
+  ///
+  /// Both are in the order of the hash, so the buckets fill from the first to the last, and how full each is need not be
+  /// looked up in it.
+  func fill(from other: IndexTable) {
+    unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: bucketCount) { used in
+      unsafe used.initialize(repeating: 0)
+      for position in 0..<other.slotCount {
+        let slot = other.slot(position)
+        guard slot.isOccupied else { continue }
+        var bucket = homeBucket(slot.fragment)
+        while unsafe used[bucket] == UInt8(Self.slotsPerBucket) {
+          bucket += 1
+          if bucket == bucketCount { bucket = 0 }
+        }
+        unsafe slots[bucket &* Self.slotsPerBucket &+ Int(used[bucket])].store(slot.bits, ordering: .relaxed)
+        unsafe used[bucket] &+= 1
+      }
+    }
   }
 
   /// Whether the slot at `position` may become empty again: only while its bucket was never full, so that no search has

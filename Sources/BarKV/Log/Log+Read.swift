@@ -35,8 +35,10 @@ extension Log {
   func record(atLine line: Int, hasKey key: UnsafeRawBufferPointer) -> Bool {
     let region = unsafe medium.bytes
     let offset = line &* lineSize
-    // The index names lines that validated once; the medium may have changed since, never where its end is.
-    guard offset <= region.count &- lineSize, key.count <= region.count &- offset &- Record.headerBytes else {
+    assert(offset >= 0 && offset <= region.count - lineSize, "the index names whole lines of the region")
+    // A short key ends in the record's first line. For a longer one the medium may have changed since the record was
+    // checked, but never where its end is.
+    if key.count > lineSize &- Record.headerBytes, key.count > region.count &- offset &- Record.headerBytes {
       return false
     }
     let record = unsafe region.baseAddress! + offset
@@ -72,7 +74,7 @@ extension Log {
     let bits = unsafe record.littleEndian(UInt16.self, at: 10)
     let length = Int(bits & 0xFFF)
     let start = Record.headerBytes &+ keyLength
-    guard (bits >> 12) & 7 == UInt16(RecordKind.put.rawValue), start &+ length <= region.count &- offset else {
+    guard (bits >> 12) & 7 == UInt16(RecordKind.put.rawValue), offset &+ start &+ length <= region.count else {
       return nil
     }
     return unsafe UnsafeRawBufferPointer(start: record + start, count: length)

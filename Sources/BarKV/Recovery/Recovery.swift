@@ -167,7 +167,8 @@ struct Recovery {
   ) throws(StoreError) -> Store {
     let space = Space(geometry: geometry)
     let segments = SegmentTable(count: geometry.segmentCount)
-    let epochs = Epochs()
+    let lifecycle = try Lifecycle()
+    let epochs = unsafe Epochs(gate: lifecycle.gate, allowsQuickReads: !options.verifiesReads)
     let log = Log(
       medium: medium, superblock: superblock, space: space, segments: segments, options: options,
       sequence: sequence, ownerEpoch: epoch)
@@ -205,7 +206,7 @@ struct Recovery {
     }
     report.nanoseconds = monotonicNanoseconds() - began
     return Store(
-      medium: medium, superblock: superblock, log: log, index: index, epochs: epochs, lifecycle: try Lifecycle(),
+      medium: medium, superblock: superblock, log: log, index: index, epochs: epochs, lifecycle: lifecycle,
       options: options, ownership: ownership, recovery: report)
   }
 

@@ -11,10 +11,19 @@
 #include <emmintrin.h>
 #endif
 
+// Without it each hash would be a call through the dynamic linker.
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 // MARK: Hash
 
 /// XXH3, 64 bits, of `length` bytes.
-uint64_t barkv_hash(const void *bytes, size_t length, uint64_t seed);
+uint64_t barkv_hash_any(const void *bytes, size_t length, uint64_t seed);
+
+/// The same; the most common length of keys without a call, which would also cost the caller its registers.
+static inline uint64_t barkv_hash(const void *bytes, size_t length, uint64_t seed) {
+  return length == 16 ? XXH3_64bits_withSeed(bytes, 16, seed) : barkv_hash_any(bytes, length, seed);
+}
 
 /// Whether two byte strings are the same: a loop over words that the compiler sees through, where memcmp is a call.
 ///
@@ -62,6 +71,17 @@ static inline void barkv_copy_key(void *target, const void *source, size_t lengt
   }
 }
 
+// MARK: Checksum: Swift has no CRC instruction.
+
+/// Whether ``barkv_crc32c_short`` may be called on this processor.
+static inline bool barkv_has_crc32c(void) {
+  // Set before main, never changed.
+  extern bool barkv_crc32c_found;
+  return barkv_crc32c_found;
+}
+/// CRC32C (Castagnoli) without inversions, as ISA-L's `crc32_iscsi`, for a few hundred bytes at most.
+uint32_t barkv_crc32c_short(const void *bytes, size_t length, uint32_t seed);
+
 // MARK: Ordering and cache hints: Swift has no fence that orders non-temporal stores, and no prefetch.
 
 /// Orders all earlier stores, non-temporal ones and cache write-backs included, before all later ones.
@@ -100,15 +120,15 @@ static inline void barkv_pause(void) {
 __attribute__((no_sanitize("thread"))) static inline uint32_t barkv_bucket_matches(const void *bucket,
                                                                                    uint64_t fragment) {
 #if defined(__x86_64__)
-  const __m128i *pairs = (const __m128i *)bucket;
-  const __m128i wanted = _mm_set1_epi64x((long long)fragment);
-  uint32_t mask = 0;
-  for (int i = 0; i < 4; i++) {
-    // Only the lower halves can differ; the mask takes the sign of the upper ones.
-    __m128i equal = _mm_cmpeq_epi32(_mm_srli_epi64(_mm_load_si128(pairs + i), 40), wanted);
-    mask |= (uint32_t)_mm_movemask_pd(_mm_castsi128_pd(_mm_slli_epi64(equal, 32))) << (2 * i);
-  }
-  return mask;
+  const __m128 *pairs = (const __m128 *)bucket;
+  const __m128i wanted = _mm_set1_epi32((int)fragment);
+  // The upper halves of four slots at a time; a fragment is their upper 24 bits.
+  __m128i first = _mm_castps_si128(_mm_shuffle_ps(pairs[0], pairs[1], _MM_SHUFFLE(3, 1, 3, 1)));
+  __m128i second = _mm_castps_si128(_mm_shuffle_ps(pairs[2], pairs[3], _MM_SHUFFLE(3, 1, 3, 1)));
+  first = _mm_cmpeq_epi32(_mm_srli_epi32(first, 8), wanted);
+  second = _mm_cmpeq_epi32(_mm_srli_epi32(second, 8), wanted);
+  __m128i all = _mm_packs_epi32(first, second);
+  return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(all, _mm_setzero_si128()));
 #else
   const volatile uint64_t *slots = (const volatile uint64_t *)bucket;
   uint32_t mask = 0;
@@ -142,6 +162,9 @@ static inline uint32_t barkv_thread_slot(void) {
   uint32_t slot = barkv_thread_slot_plus_one;
   return __builtin_expect(slot != 0, 1) ? slot - 1 : barkv_thread_slot_assign();
 }
+
+/// The same without taking one: UINT32_MAX where the thread has none yet.
+static inline uint32_t barkv_thread_slot_so_far(void) { return barkv_thread_slot_plus_one - 1; }
 
 // MARK: Fork guard: madvise(MADV_WIPEONFORK) and pthread_atfork.
 

@@ -56,8 +56,8 @@ struct BenchRun {
   /// Removes the benchmark's records from the store.
   mutating func removeRecords(progress: inout Progress) throws {
     guard contents != .none else { return }
-    try forEachRecord("removing records", progress: &progress) { keys, _, batch in
-      if try store.contains(keys.key) { batch.delete(keys.key) }
+    try forEachRecord("removing records", progress: &progress) { key, _, batch in
+      if try store.contains(key) { batch.delete(key) }
     }
     contents = .none
   }
@@ -67,9 +67,9 @@ struct BenchRun {
     guard workload != .put else { return try removeRecords(progress: &progress) }
     guard contents != .all else { return }
     let size = settings.valueSize
-    try forEachRecord("storing records", progress: &progress) { keys, value, batch in
-      let length = try store.withValue(of: keys.key) { (found: RawSpan) -> Int in found.byteCount }
-      if length != size { batch.put(value, for: keys.key) }
+    try forEachRecord("storing records", progress: &progress) { key, value, batch in
+      let length = try store.withValue(of: key) { (found: RawSpan) -> Int in found.byteCount }
+      if length != size { batch.put(value, for: key) }
     }
     contents = .all
   }
@@ -77,7 +77,7 @@ struct BenchRun {
   /// Calls `body` for every record's key and value, and writes what it adds to the batch.
   private func forEachRecord(
     _ title: String, progress: inout Progress,
-    _ body: (_ keys: KeySequence, _ value: [UInt8], _ batch: inout Batch) throws -> Void
+    _ body: (_ key: RawSpan, _ value: RawSpan, _ batch: inout Batch) throws -> Void
   ) throws {
     var keys = KeySequence(size: settings.keySize, count: settings.records * 2)
     var value = BenchValue(size: settings.valueSize, seed: settings.seed)
@@ -87,7 +87,7 @@ struct BenchRun {
     for record in 0..<settings.records {
       keys.set(record)
       value.set(record)
-      try body(keys, value.bytes, &batch)
+      try keys.withKey { key in try value.bytes.withBytes { value in try body(key, value, &batch) } }
       if batch.count == most {
         try write(&batch)
         progress.update("\(title): \(Figures.grouped(record)) of \(Figures.grouped(settings.records))")

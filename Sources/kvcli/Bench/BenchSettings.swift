@@ -55,11 +55,14 @@ struct BenchSettings: Sendable {
     return lower..<lower + quotient + (thread < remainder ? 1 : 0)
   }
 
-  /// One call in how many is timed by itself: seldom, so that reading the clock does not slow the others; a prime
-  /// number, so that it does not keep step with the store's own rhythms; more often in short runs.
+  /// One call in how many is timed by itself, a multiple of a group: seldom, as the processor ends all that it has begun
+  /// before it reads the clock, which slows the others; an odd number of groups, so that it does not keep step with the
+  /// store's own rhythms; more often in short runs.
   func samplingPeriod(for workload: Workload) -> Int {
-    let calls = records / threads / (workload.isBatched ? batch : 1)
-    return max(1, min(31, calls / 1000))
+    let isBatched = workload.isBatched && batch > 1
+    let group = isBatched ? 1 : BenchWorker.group(valueSize: valueSize)
+    let groups = records / threads / (isBatched ? batch : group)
+    return group * max(1, min(7, groups / 1000))
   }
 
   /// A region's size that all workloads fit into, no space being won back, or `nil` where none is that large.

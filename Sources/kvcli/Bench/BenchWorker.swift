@@ -12,127 +12,171 @@ struct BenchSample {
   var latency = Histogram()
 }
 
-/// A value: random bytes that start with the record's number, by which a get knows what it read.
-struct BenchValue {
-  /// The bytes of the record set last.
-  private(set) var bytes: [UInt8]
-
-  /// Values of `size` bytes.
-  init(size: Int, seed: UInt64) {
-    var random = RandomGenerator(seed: seed, stream: -1)
-    bytes = (0..<size).map { _ in UInt8(truncatingIfNeeded: random.next()) }
-  }
-
-  /// Makes the value of record `number`; values of less than 8 bytes are all the same.
-  @inline(__always)
-  mutating func set(_ number: Int) {
-    guard bytes.count >= 8 else { return }
-    unsafe bytes.withUnsafeMutableBytes { unsafe $0.storeBytes(of: number, as: Int.self) }
-  }
-
-  /// Takes the bytes of a value that was read.
-  @inline(__always)
-  mutating func copy(_ value: RawSpan) {
-    guard value.byteCount == bytes.count else { return }
-    unsafe bytes.withUnsafeMutableBytes { target in
-      unsafe value.withUnsafeBytes { unsafe target.copyMemory(from: $0) }
-    }
-  }
-
-  /// Whether the bytes are those of record `number`.
-  @inline(__always)
-  func isValue(of number: Int) -> Bool {
-    guard bytes.count >= 8 else { return true }
-    return unsafe bytes.withUnsafeBytes { unsafe $0.loadUnaligned(as: Int.self) } == number
-  }
-}
-
 /// One thread's part of a workload. Keys and values are made in place: the loops allocate nothing of their own.
-struct BenchWorker {
+///
+/// Calls are made in groups: which records come next, and their keys, are worked out for a whole group before its first
+/// call. That takes the same time off the clock, but it does not stand between two calls, where it would keep the
+/// processor from overlapping their waits for memory.
+struct BenchWorker: ~Copyable {
+  /// The calls of a group of records with values of `valueSize` bytes: as many as stay in the processor's nearest cache.
+  static func group(valueSize: Int) -> Int {
+    max(1, min(32, (16 << 10) / max(valueSize, 1)))
+  }
+
   private let store: Store
   private let settings: BenchSettings
   private let workload: Workload
+  private let records: Int
   private let thread: Int
   private let done: Counter
+  /// The group's records, and their keys.
+  private var numbers: InlineArray<32, Int>
   private var keys: KeySequence
   private var value: BenchValue
-  private var target: BenchValue
+  private var targets: BenchTargets
   private var random: RandomGenerator
+  /// Not 0 once a value was read that is not its record's.
+  private var wrong: UInt64 = 0
 
   /// The part of `thread`.
   init(store: Store, settings: BenchSettings, workload: Workload, thread: Int, done: Counter) {
     self.store = store
     self.settings = settings
     self.workload = workload
+    records = settings.records
     self.thread = thread
     self.done = done
-    keys = KeySequence(size: settings.keySize, count: settings.records * 2)
+    numbers = InlineArray(repeating: 0)
+    let group = Self.group(valueSize: settings.valueSize)
+    keys = KeySequence(size: settings.keySize, count: settings.records * 2, places: group)
     value = BenchValue(size: settings.valueSize, seed: settings.seed)
-    target = value
+    targets = BenchTargets(size: settings.valueSize, places: group)
     random = RandomGenerator(seed: settings.seed, stream: thread)
   }
 
   /// Does the part.
   mutating func run() throws -> BenchSample {
     let share = settings.share(of: thread)
-    let records = settings.records
-    var (keys, value, target, random) = (keys, value, target, random)
     if workload.isBatched, settings.batch > 1 { return try runBatches(share) }
-    switch workload {
-    case .put:
-      return try measure(share.count) { index throws(StoreError) in
-        keys.set(share.lowerBound + index)
-        value.set(share.lowerBound + index)
-        try unsafe store.put(value.bytes.span.bytes, for: keys.key.span.bytes)
+    let sample =
+      switch workload {
+      case .put: try runPuts(share)
+      case .overwrite: try runOverwrites(share.count)
+      case .get: try runGets(share.count)
+      case .mixed: try runMixed(share.count)
+      case .miss: try runMisses(share.count)
+      case .delete: try runDeletes(share)
       }
-    case .overwrite:
-      return try measure(share.count) { _ throws(StoreError) in
-        let record = random.below(records)
-        keys.set(record)
-        value.set(record)
-        try unsafe store.put(value.bytes.span.bytes, for: keys.key.span.bytes)
-      }
-    case .get:
-      return try measure(share.count) { _ in
-        let record = random.below(records)
-        keys.set(record)
-        try unsafe read(record, keys.key.span.bytes, &target)
-      }
-    case .mixed:
-      return try measure(share.count) { _ in
-        let record = random.below(records)
-        keys.set(record)
-        if random.next() & 1 == 0 {
-          try unsafe read(record, keys.key.span.bytes, &target)
+    guard wrong == 0 else { throw Self.lost }
+    return sample
+  }
+
+  // MARK: Workloads
+
+  private mutating func runPuts(_ share: Range<Int>) throws(StoreError) -> BenchSample {
+    var next = share.lowerBound
+    return try measure(share.count) { _ in
+      defer { next &+= 1 }
+      return next
+    } calls: { worker, places throws(StoreError) in
+      try worker.put(places)
+    }
+  }
+
+  private mutating func runOverwrites(_ count: Int) throws(StoreError) -> BenchSample {
+    try measure(count) { worker in
+      worker.random.below(worker.records)
+    } calls: { worker, places throws(StoreError) in
+      try worker.put(places)
+    }
+  }
+
+  private mutating func runGets(_ count: Int) throws -> BenchSample {
+    try measure(count) { worker in
+      worker.random.below(worker.records)
+    } calls: { worker, places in
+      try worker.get(places)
+    }
+  }
+
+  private mutating func runMixed(_ count: Int) throws -> BenchSample {
+    try measure(count) { worker in
+      worker.random.below(worker.records)
+    } calls: { worker, places in
+      for place in places {
+        if worker.random.next() & 1 == 0 {
+          try worker.get(place..<place + 1)
         } else {
-          value.set(record)
-          try unsafe store.put(value.bytes.span.bytes, for: keys.key.span.bytes)
+          try worker.put(place..<place + 1)
         }
-      }
-    case .miss:
-      return try measure(share.count) { _ in
-        keys.set(records + random.below(records))
-        guard try unsafe store.withValue(of: keys.key.span.bytes, { (_: RawSpan) -> Void in }) == nil else {
-          throw Failure(.corrupt, "a get found a key that was never stored")
-        }
-      }
-    case .delete:
-      var walk = Walk(share, using: &random)
-      return try measure(share.count) { _ in
-        keys.set(walk.next())
-        guard try unsafe store.delete(keys.key.span.bytes) else { throw Self.lost }
       }
     }
   }
 
-  /// Gets a record, copies its value, and checks that it is the record's.
-  @inline(__always)
-  private func read(_ record: Int, _ key: RawSpan, _ target: inout BenchValue) throws {
-    let length = try store.withValue(of: key) { (found: RawSpan) -> Int in
-      target.copy(found)
-      return found.byteCount
+  private mutating func runMisses(_ count: Int) throws -> BenchSample {
+    try measure(count) { worker in
+      worker.records &+ worker.random.below(worker.records)
+    } calls: { worker, places in
+      guard try worker.countPresent(places) == 0 else {
+        throw Failure(.corrupt, "a get found a key that was never stored")
+      }
     }
-    guard length == settings.valueSize, target.isValue(of: record) else { throw Self.lost }
+  }
+
+  private mutating func runDeletes(_ share: Range<Int>) throws -> BenchSample {
+    var walk = Walk(share, using: &random)
+    return try measure(share.count) { _ in
+      walk.next()
+    } calls: { worker, places in
+      guard try worker.delete(places) == places.count else { throw Self.lost }
+    }
+  }
+
+  // MARK: The calls of a group: a function each, small enough for the compiler to keep all that it needs in registers
+
+  /// Puts the records at some places of the group.
+  @inline(never)
+  private mutating func put(_ places: Range<Int>) throws(StoreError) {
+    let store = store
+    try keys.forEachKey(in: places) { (key, place) throws(StoreError) in
+      value.set(numbers[place])
+      try value.bytes.withBytes { (value) throws(StoreError) in try store.put(value, for: key) }
+    }
+  }
+
+  /// Gets the records at some places of the group, copies each value, and notes whether it is the record's.
+  @inline(never)
+  private mutating func get(_ places: Range<Int>) throws {
+    let store = store
+    var isWhole = true
+    try keys.forEachKey(in: places) { (key, place) throws(StoreError) in
+      let found = try store.withValue(of: key) { (value: RawSpan) -> Bool in targets.copy(value, to: place) }
+      if found != true { isWhole = false }
+    }
+    guard isWhole else { throw Self.lost }
+    for place in places { wrong |= targets.difference(at: place, from: numbers[place]) }
+  }
+
+  /// How many of the keys at some places of the group are present.
+  @inline(never)
+  private func countPresent(_ places: Range<Int>) throws(StoreError) -> Int {
+    let store = store
+    var count = 0
+    try keys.forEachKey(in: places) { (key, _) throws(StoreError) in
+      if try store.withValue(of: key, { (_: RawSpan) -> Bool in true }) != nil { count &+= 1 }
+    }
+    return count
+  }
+
+  /// Deletes the records at some places of the group; how many were present.
+  @inline(never)
+  private func delete(_ places: Range<Int>) throws(StoreError) -> Int {
+    let store = store
+    var count = 0
+    try keys.forEachKey(in: places) { (key, _) throws(StoreError) in
+      if try store.delete(key) { count &+= 1 }
+    }
+    return count
   }
 
   /// What a benchmark says when the store does not hold what was put.
@@ -144,54 +188,73 @@ struct BenchWorker {
   private mutating func runBatches(_ share: Range<Int>) throws -> BenchSample {
     var walk = Walk(share, using: &random)
     var batch = Batch()
+    var next = 0
     let size = settings.batch
-    var sample = try measure((share.count + size - 1) / size) { index in
+    var sample = try measure((share.count + size - 1) / size, inGroups: false) { _ in
+      0
+    } calls: { worker, _ in
       batch.removeAll(keepingCapacity: true)
-      for offset in index * size..<min((index + 1) * size, share.count) {
+      let end = min(next + size, share.count)
+      while next < end {
         let record =
-          switch workload {
-          case .put: share.lowerBound + offset
+          switch worker.workload {
+          case .put: share.lowerBound + next
           case .delete: walk.next()
-          default: random.below(settings.records)
+          default: worker.random.below(worker.records)
           }
-        keys.set(record)
-        if workload == .delete {
-          batch.delete(keys.key)
-        } else {
-          value.set(record)
-          batch.put(value.bytes, for: keys.key)
+        next += 1
+        worker.keys.set(record, at: 0)
+        worker.keys.withKey(at: 0) { key in
+          if worker.workload == .delete {
+            batch.delete(key)
+          } else {
+            worker.value.set(record)
+            worker.value.bytes.withBytes { batch.put($0, for: key) }
+          }
         }
       }
-      try store.write(batch)
+      try worker.store.write(batch)
     }
     sample.operations = share.count
     return sample
   }
 
-  /// Makes `count` calls, most of them back to back, one in a period timed by itself.
+  /// Makes `count` calls, most of them back to back, the first of one group in a period timed by itself.
+  ///
+  /// - Parameters:
+  ///   - record: the next record.
+  ///   - calls: makes the calls for the records at some places of the group.
   @inline(__always)
-  private func measure<Problem: Error>(
-    _ count: Int, _ call: (Int) throws(Problem) -> Void
+  private mutating func measure<Problem: Error>(
+    _ count: Int, inGroups: Bool = true, record: (_ worker: inout BenchWorker) -> Int,
+    calls: (_ worker: inout BenchWorker, _ places: Range<Int>) throws(Problem) -> Void
   ) throws(Problem) -> BenchSample {
     var sample = BenchSample()
-    let period = settings.samplingPeriod(for: workload)
+    let group = inGroups ? Self.group(valueSize: settings.valueSize) : 1
+    let period = settings.samplingPeriod(for: workload) / group
     let perCall = workload.isBatched ? settings.batch : 1
-    var reported = 0
+    var (made, reported, groups) = (0, 0, 0)
     sample.start = Platform.nanoseconds()
-    var index = 0
-    while index < count {
-      let before = Platform.nanoseconds()
-      try call(index)
-      sample.latency.add(Platform.nanoseconds() - before)
-      let next = min(index + period, count)
-      index += 1
-      while index < next {
-        try call(index)
-        index += 1
+    while made < count {
+      let size = min(group, count &- made)
+      for place in 0..<size {
+        let number = record(&self)
+        numbers[place] = number
+        keys.set(number, at: place)
       }
-      if index - reported >= 1000 {
-        done.add((index - reported) * perCall)
-        reported = index
+      var places = 0..<size
+      if groups % period == 0 {
+        let before = Platform.nanoseconds()
+        try calls(&self, 0..<1)
+        sample.latency.add(Platform.nanoseconds() - before)
+        places = 1..<size
+      }
+      if !places.isEmpty { try calls(&self, places) }
+      made &+= size
+      groups &+= 1
+      if made &- reported >= 1000 {
+        done.add((made - reported) * perCall)
+        reported = made
       }
     }
     sample.end = Platform.nanoseconds()
