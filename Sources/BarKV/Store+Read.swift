@@ -18,7 +18,7 @@ extension Store {
   // MARK: The core
 
   /// Looks for `key` and, where it is found in a plain record, begins a read that keeps the value in place until
-  /// ``endRead()``.
+  /// ``endRead(_:)``.
   ///
   /// The common case is one straight function without a throw: the shorter it is, the more of the next read's cache misses
   /// the processor overlaps with this one's.
@@ -35,8 +35,9 @@ extension Store {
     let key = unsafe UnsafeRawBufferPointer(start: bytes, count: length)
     let place = unsafe index.place(log.hash(key))
     guard let line = index.find(place, matches: { unsafe log.record(atLine: $0, hasKey: key) }) else {
+      let isAbsent = medium.isWhole
       epochs.leave()
-      return unsafe Look(start: nil, count: 0)
+      return unsafe Look(start: nil, count: isAbsent ? 0 : -1)
     }
     guard let value = unsafe log.inlineValue(ofRecordAtLine: line, keyLength: length) else {
       epochs.leave()
@@ -56,6 +57,7 @@ extension Store {
       let bytes = try unsafe key.withUnsafeBytes { (key) throws(StoreError) -> UnsafeRawBufferPointer? in
         let place = unsafe index.place(log.hash(key))
         guard let line = index.find(place, matches: { unsafe log.record(atLine: $0, hasKey: key) }) else {
+          try checkAbsence(place, keyLength: key.count)
           return nil
         }
         return try unsafe log.value(ofRecordAtLine: line, verifying: options.verifiesReads)
@@ -66,14 +68,21 @@ extension Store {
       }
       return unsafe Look(start: bytes.baseAddress, count: bytes.count)
     } catch {
-      epochs.leave()
+      defer { epochs.leave() }
+      // What looks damaged may be what stands in for a region that is gone.
+      if !medium.isWhole { try checkPresence() }
       throw error
     }
   }
 
+  /// Ends the read that a look has begun, after the value was used.
+  ///
+  /// - Throws: if what was used were not the region's bytes: then nothing that was made of them may be given out.
   @usableFromInline
-  func endRead() {
-    epochs.leave()
+  func endRead(_ found: Look) throws(StoreError) {
+    if medium.isWhole { return epochs.leave() }
+    defer { epochs.leave() }
+    try checkReads(of: unsafe medium.offsets(found.start, found.count))
   }
 
   // MARK: Reading in place
@@ -81,7 +90,8 @@ extension Store {
   /// Calls `body` with the value of `key` where it stands in the region, without copying it.
   ///
   /// The span is valid until `body` returns; meanwhile the value neither changes nor moves, whatever is written. A long
-  /// `body` delays the reuse of space, and nobody's reads or writes.
+  /// `body` delays the reuse of space, and nobody's reads or writes. If the memory under it is lost while `body` runs, it
+  /// reads zeros; what it returns is then dropped, and the loss is thrown.
   ///
   /// - Returns: what `body` returns, or `nil` where the key is absent.
   /// - Throws: ``StoreError/invalidKeyLength(_:maximum:)``, ``StoreError/damagedRecord(offset:)``, and what every call
@@ -94,8 +104,9 @@ extension Store {
       guard unsafe found.count < 0, let careful = try unsafe lookCarefully(key) else { return nil }
       unsafe found = careful
     }
-    defer { endRead() }
-    return unsafe body(UnsafeRawBufferPointer(start: found.start, count: found.count).bytes)
+    let result = unsafe body(UnsafeRawBufferPointer(start: found.start, count: found.count).bytes)
+    try unsafe endRead(found)
+    return result
   }
 
   /// Calls `body` with the value of `key` where it stands; see ``withValue(of:_:)-(RawSpan,_)``.

@@ -36,9 +36,22 @@ struct Recovery {
   ///   ``StoreError/unsupportedVersion(found:supported:)``, ``StoreError/unsupportedFeatures(_:)``,
   ///   ``StoreError/sizeMismatch(recorded:found:)``, ``StoreError/corrupt(_:)``; what the medium throws.
   static func open(_ medium: Medium, path: String, access: Access, options: StoreOptions) throws(StoreError) -> Store {
+    do throws(StoreError) {
+      return try read(medium, path: path, access: access, options: options)
+    } catch {
+      // What looks like no store, or a damaged one, may be what stands in for a region that is gone.
+      if !medium.isWhole { try medium.checkAnswer() }
+      throw error
+    }
+  }
+
+  private static func read(
+    _ medium: Medium, path: String, access: Access, options: StoreOptions
+  ) throws(StoreError) -> Store {
     let began = monotonicNanoseconds()
     try options.validate()
     let found = try unsafe Superblock.read(from: medium.bytes, path: path)
+    medium.expectPresence(at: found.damagedCopy == 0 ? found.superblock.geometry.superblockOffset(1) : 0)
     var recovery = Recovery(medium: medium, superblock: found.superblock, options: options, access: access)
     if let copy = found.damagedCopy {
       recovery.note(
@@ -183,6 +196,8 @@ struct Recovery {
     Replay(log: log, index: index).run(scans, verdict)
     let unusedExtents = Replay(log: log, index: index).findExtents(survey.extents)
     space.reserveForPresentKeys(lines: index.tombstoneLines)
+    // Everything that decides was read. Nothing may be made of a region that was gone meanwhile, and nothing written to it.
+    if !medium.isWhole { try judgeLoss() }
 
     var ownership: Manifest?
     if access == .readWrite {
@@ -207,6 +222,22 @@ struct Recovery {
     return Store(
       medium: medium, superblock: superblock, log: log, index: index, epochs: epochs, lifecycle: try Lifecycle(),
       options: options, ownership: ownership, recovery: report)
+  }
+
+  /// Reports what could not be read because its memory is poisoned.
+  ///
+  /// - Throws: ``StoreError/deviceLost(_:)`` where the region is gone, or some of it poisoned that an owner would write to.
+  private mutating func judgeLoss() throws(StoreError) {
+    try medium.checkPresence()
+    for part in medium.loss.poisoned {
+      if access == .readWrite {
+        throw .deviceLost("the memory at offset \(part.lowerBound) is poisoned: open it read-only and dump it")
+      }
+      note(
+        Damage(
+          kind: .record, offset: UInt64(part.lowerBound), length: UInt64(part.count),
+          detail: "the memory here is poisoned: what it held is lost"))
+    }
   }
 
   /// Enters a log segment into the tables as decided.
