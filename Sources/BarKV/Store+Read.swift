@@ -70,7 +70,7 @@ extension Store {
     } catch {
       defer { epochs.leave() }
       // What looks damaged may be what stands in for a region that is gone.
-      if !medium.isWhole { try checkPresence() }
+      if case .damagedRecord = error, !medium.isWhole { try checkPresence() }
       throw error
     }
   }

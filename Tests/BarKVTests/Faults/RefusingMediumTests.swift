@@ -5,7 +5,7 @@ import Testing
 
 /// A medium that refuses: the store says that the outcome is unknown, trusts the medium with nothing more, and what had
 /// been acknowledged is there at the next open.
-@Suite struct LostMediumTests {
+@Suite struct RefusingMediumTests {
   /// Passes everything on to a region until it is told to fail.
   private final class FailingMedium: MediumObserver {
     enum Point {
