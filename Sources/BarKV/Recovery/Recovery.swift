@@ -93,9 +93,7 @@ struct Recovery {
       epoch += isKnown ? 1 : UInt64.random(in: 1...(1 << 24))
       guard epoch <= UInt64(UInt32.max) else { throw .corrupt("the owner epoch has no successor") }
     }
-    var sequence = scans.reduce(manifests.manifest?.sequence ?? 0) { highest, scan in
-      scan.entries.reduce(highest) { max($0, $1.sequence) }
-    }
+    var sequence = scans.reduce(manifests.manifest?.sequence ?? 0) { max($0, $1.highestSequence) }
     // A write that the crash tore may have taken any number up to the room there was: none of them is given out again.
     if closed == nil { sequence += UInt64(geometry.regionBytes / lineSize) }
     let store = try build(

@@ -25,6 +25,8 @@ struct SegmentScan: Sendable {
   var gaps: [Range<Int>] = []
   /// The offset of the last record that says that all before it was durable; -1 without one.
   var lastSettled = -1
+  /// The highest sequence number that a record here has, or the segment's base: none that is appended may be lower.
+  private(set) var highestSequence: UInt64
   /// The offset of the seal, where there is one.
   var sealOffset: Int?
   /// The end of the last valid record.
@@ -48,7 +50,7 @@ struct SegmentScan: Sendable {
     let salt = header.salt(seed: superblock.seed)
     var position = start + Geometry.segmentHeaderBytes
     var gapStart: Int?
-    var lastSequence = header.baseSequence
+    highestSequence = header.baseSequence
     tail = position
     while position < end {
       // Records end before the seal's line. Their sequence rises: an owner after a crash starts beyond all that was in
@@ -56,13 +58,13 @@ struct SegmentScan: Sendable {
       let limit = end - position > lineSize ? end - lineSize : end
       guard let record = unsafe Record.validate(region, at: position, limit: limit, salt: salt),
         record.kind == .seal
-          || (position + lineSize < end && header.baseSequence &+ UInt64(record.delta) >= lastSequence)
+          || (position + lineSize < end && header.baseSequence &+ UInt64(record.delta) >= highestSequence)
       else {
         gapStart = gapStart ?? position
         position += lineSize
         continue
       }
-      lastSequence = max(lastSequence, header.baseSequence &+ UInt64(record.delta))
+      highestSequence = max(highestSequence, header.baseSequence &+ UInt64(record.delta))
       if let from = gapStart {
         gaps.append(from..<position)
         gapStart = nil

@@ -20,8 +20,66 @@ struct SampleImage: Sendable {
   /// A store whose values are nearly all in extents, closed; of several lanes and larger segments.
   static let mostlyExtents = SampleImage(extentsIn: 64 << 10)
 
+  /// A store of many small segments with a batch over several of them, not closed.
+  static let manySegments = SampleImage(manySegmentsIn: 16 << 10)
+
+  /// The smallest store there is, closed.
+  static let smallest = SampleImage(smallest: 8 << 10)
+
+  private init(manySegmentsIn size: Int) {
+    var contents: Contents = [:]
+    let region = Region(size: size)
+    do {
+      let store = try region.create(segmentSize: 1 << 10, seed: 9)
+      try store.put(value(60, length: 900), for: key(60))
+      contents[key(60)] = value(60, length: 900)
+      var batch = Batch()
+      for number in 0..<24 {
+        batch.put(value(number, length: 40), for: key(number))
+        contents[key(number)] = value(number, length: 40)
+      }
+      try store.write(batch)
+      try store.put(value(70, length: 10), for: key(70), durability: .deferred)
+      try store.put(value(71, length: 10), for: key(71), durability: .deferred)
+      try store.persist()
+      for number in 70...71 { contents[key(number)] = value(number, length: 10) }
+    } catch {
+      fatalError("the sample cannot be made: \(error)")
+    }
+    self.init(bytes: region.image, contents: contents, written: contents, lastKey: key(71))
+  }
+
+  private init(smallest size: Int) {
+    var contents: Contents = [:]
+    var written: Contents = [:]
+    let region = Region(size: size)
+    do {
+      let store = try region.create(seed: 10)
+      for number in 0..<6 {
+        contents[key(number)] = value(number, length: number * 13)
+        try store.put(value(number, length: number * 13), for: key(number))
+      }
+      written = contents
+      try store.delete(key(3))
+      contents[key(3)] = nil
+      try store.close()
+    } catch {
+      fatalError("the sample cannot be made: \(error)")
+    }
+    self.init(bytes: region.image, contents: contents, written: written, lastKey: key(3))
+  }
+
+  /// - Parameter written: the one value that each key ever had.
+  private init(bytes: [UInt8], contents: Contents, written: Contents, lastKey: [UInt8]) {
+    self.bytes = bytes
+    self.contents = contents
+    history = written.mapValues { [$0] }
+    self.lastKey = lastKey
+  }
+
   private init(extentsIn size: Int) {
     var contents: Contents = [:]
+    var written: Contents = [:]
     let region = Region(size: size)
     do {
       let store = try region.create(segmentSize: 4 << 10, seed: 8)
@@ -29,16 +87,14 @@ struct SampleImage: Sendable {
         contents[key(number)] = value(number, length: 900 + number * 500)
         try store.put(value(number, length: 900 + number * 500), for: key(number))
       }
+      written = contents
       try store.delete(key(3))
       contents[key(3)] = nil
       try store.close()
     } catch {
       fatalError("the sample cannot be made: \(error)")
     }
-    bytes = region.image
-    self.contents = contents
-    history = contents.mapValues { [$0] }
-    lastKey = key(3)
+    self.init(bytes: region.image, contents: contents, written: written, lastKey: key(3))
   }
 
   private init(isClosed: Bool) {
