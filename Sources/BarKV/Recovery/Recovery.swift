@@ -257,7 +257,7 @@ struct Recovery {
     let keepsSeal = scan.sealOffset.map { $0 < decided.cut } ?? false
     // Behind damage at its end nothing is appended: after a crash the two could not be told from a torn write.
     let isWhole = listed.map { scan.tail == start + Int($0.lines) * lineSize } ?? false
-    let isOpen = !keepsSeal && (closed == nil ? !decided.isSettled : isWhole)
+    let isOpen = !keepsSeal && !scan.losesProof(decided) && (closed == nil ? !decided.isSettled : isWhole)
     let used = (isOpen ? decided.cut - start : geometry.segmentSize) / lineSize
     log.segments.adopt(scan.header, salt: scan.header.salt(seed: superblock.seed), usedLines: used)
     // The seal's line is not for records.
@@ -329,6 +329,11 @@ struct Recovery {
       try medium.flush(start..<start + Geometry.segmentHeaderBytes, site: .recoveryAccept)
     }
     try medium.barrier(0..<medium.length, site: .recoveryAccept)
+    // Not before what was dropped is gone for good: the seal would settle that, too.
+    let unproven = zip(scans, verdict.segments).filter { $0.losesProof($1) }
+    guard !unproven.isEmpty else { return }
+    for (scan, _) in unproven { try writeSeal(scan.header) }
+    try medium.barrier(0..<medium.length, site: .seal)
   }
 
   /// Whether the segment was whole once, and has lost its seal or what was its end since.
@@ -362,6 +367,12 @@ extension SegmentScan {
     offsets += fragments.map(\.offset).filter { $0 >= decided.cut }
     if let sealOffset, sealOffset >= decided.cut { offsets.append(sealOffset) }
     return offsets
+  }
+
+  /// Whether what proves that a gap is damage is dropped: the settled head of a batch that was torn. The gap would be taken
+  /// for torn after the next crash, and whatever was appended behind it with it.
+  func losesProof(_ decided: LogVerdict.Segment) -> Bool {
+    !decided.isSettled && lastSettled >= decided.cut && gaps.contains { $0.lowerBound < decided.cut }
   }
 
   /// Whether nothing that counts is in the segment.
