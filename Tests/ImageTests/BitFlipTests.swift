@@ -103,7 +103,9 @@ import Testing
       do {
         found = try store.get(key)
       } catch {
-        guard case .damagedRecord = error, target.keys.contains(key) else { throw Failure(description: "\(key): \(error)") }
+        guard case .damagedRecord = error, target.keys.contains(key) else {
+          throw Failure(description: "\(key): \(error)")
+        }
         isWrong = true
         continue
       }

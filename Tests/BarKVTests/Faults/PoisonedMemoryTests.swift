@@ -20,7 +20,9 @@ import Testing
     // The page in which a record of the middle stands.
     let editor = try ImageEditor(Files.read(file.path))
     let records = editor.usedSegments.flatMap { editor.records(ofSegment: $0) }
-    func number(_ record: Int) -> Int { Int(UInt32(bigEndian: UInt32(littleEndian: editor.load(UInt32.self, record + 12)))) }
+    func number(_ record: Int) -> Int {
+      Int(UInt32(bigEndian: UInt32(littleEndian: editor.load(UInt32.self, record + 12))))
+    }
     let middle = try #require(records.first { number($0) == 200 })
     let page = middle / 4096 * 4096..<middle / 4096 * 4096 + 4096
     self.page = page
@@ -45,7 +47,8 @@ import Testing
       if suffering.contains(number) {
         #expect(isDamage(storeError { _ = try store.get(key(number)) }), "\(number)")
         #expect(isDamage(storeError { _ = try store.contains(key(number)) }), "\(number)")
-        #expect(isDamage(storeError { _ = try store.compareAndSwap(key(number), expected: "x", new: "y") }), "\(number)")
+        #expect(
+          isDamage(storeError { _ = try store.compareAndSwap(key(number), expected: "x", new: "y") }), "\(number)")
         #expect(isDamage(storeError { try store.update(key(number)) { _ in .put([1]) } }), "\(number)")
       } else {
         #expect(try store.get(key(number)) == value(number, length: 100))
@@ -108,7 +111,8 @@ import Testing
   }
 
   @Test func aLongValueInUse() throws {
-    let place = try #require(positions(of: Array(value(5000, length: 30_000).prefix(64)), in: Files.read(file.path)).first)
+    let place = try #require(
+      positions(of: Array(value(5000, length: 30_000).prefix(64)), in: Files.read(file.path)).first)
     let error = storeError {
       _ = try store.withValue(of: "long") { (bytes: RawSpan) -> Int in
         let start = unsafe bytes.withUnsafeBytes { $0.baseAddress }

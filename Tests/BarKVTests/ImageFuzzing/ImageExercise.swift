@@ -27,7 +27,8 @@ struct ImageExercise {
     options.verifiesReads = edits.verifiesReads || checksValues
     options.maximumLanes = edits.hasOneLane ? 1 : 16
     self.options = options
-    generator = SeededGenerator(seed: edits.bytes.reduce(14_695_981_039_346_656_037) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 })
+    generator = SeededGenerator(
+      seed: edits.bytes.reduce(14_695_981_039_346_656_037) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 })
     history = sample.history
   }
 
