@@ -291,7 +291,8 @@ struct Recovery {
         changed = true
         continue
       }
-      for offset in scans[index].droppedRecords(decided) + tornStart(scans[index], decided) {
+      let hidden = decided.isSettled ? [] : scans[index].hidden.filter { $0 >= decided.cut }
+      for offset in scans[index].droppedRecords(decided) + hidden + tornStart(scans[index], decided) {
         try unsafe zeros.span.bytes.withUnsafeBytes { (line) throws(StoreError) in
           try unsafe medium.write(line, at: offset, site: .recoveryErase)
         }

@@ -99,6 +99,33 @@ import Testing
     }
   }
 
+  /// Behind a torn batch stands what an earlier crash left, with a number that the batch's are above: no record, and it must
+  /// not become one when the batch is dropped.
+  @Test func whatADroppedBatchHides() throws {
+    let region = Region(size: 16 << 10)
+    let store = try region.create(segmentSize: 1 << 10)
+    for number in 0..<3 { try store.put(value(number, length: 20), for: key(number)) }
+    var batch = Batch()
+    for number in 10..<13 { batch.put(value(number, length: 20), for: key(number)) }
+    try store.write(batch)
+    var editor = ImageEditor(region.image)
+    let records = try editor.records(ofSegment: #require(editor.usedSegments.first))
+    try #require(records.count == 7)
+    // In place of the batch's last member: a settled record with the number of its first.
+    editor.store(editor.load(UInt32.self, records[4] + 4), records[6] + 4)
+    editor.store(editor.load(UInt16.self, records[6] + 10) | 0x8000, records[6] + 10)
+    editor.fixChecksums()
+
+    var contents: Contents = [:]
+    for number in 0..<3 { contents[key(number)] = value(number, length: 20) }
+    let torn = Region(image: editor.bytes)
+    let next = try torn.open()
+    try next.expect(contents)
+    let crashed = try torn.copy().open()
+    try crashed.expect(contents, "what was hidden came back")
+    #expect(crashed.recovery.damageCount == 0)
+  }
+
   @Test func whatIsLostUnderAnOpenStore() throws {
     // A store reads records in place, so it must stand what happens to them while it is open.
     var options = StoreOptions()
