@@ -4,8 +4,9 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 SWIFT ?= swift
-# What swift-format reads: the sources of both packages, not what they build or fetch.
-SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
+# What swift-format reads: the sources of all packages, not what they build or fetch.
+SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Fuzz/Package.swift \
+  Fuzz/Sources/ImageFuzzer/ImageFuzzer.swift
 
 # A sanitizer's report ends the process with a code that kvcli never uses, so that no test takes it for an answer.
 TSAN_ENVIRONMENT := TSAN_OPTIONS=exitcode=99:atexit_sleep_ms=0
@@ -16,6 +17,8 @@ TSAN_TESTS := --skip CrashTests --skip ImageTests --skip FormatTests --skip CLIT
 # Tests reach internals through `@testable`, which an optimised build offers only when asked.
 RELEASE_TESTS := -c release -Xswiftc -enable-testing
 
+fuzz: SECONDS ?= 60
+
 # Work of the benchmarks; `make bench RECORDS=1000000` changes it.
 bench: RECORDS ?= 10000000
 bench: ROUNDS ?= 5
@@ -25,7 +28,7 @@ bench-quick: ROUNDS ?= 3
 bench-quick: THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan build release format lint \
+.PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan fuzz build release format lint \
   bench-quick bench clean
 
 help: ## list the targets
@@ -52,6 +55,9 @@ test-tsan-release: setup
 test-asan: setup ## the tests under AddressSanitizer; a debug build would miss raw loads out of bounds
 	$(ASAN_ENVIRONMENT) $(SWIFT) test $(RELEASE_TESTS) --sanitize=address --scratch-path .build-asan
 
+fuzz: setup ## damaged and malicious images, by libFuzzer; `make fuzz SECONDS=600` for longer
+	@Scripts/fuzz $(SECONDS)
+
 build: setup ## build the library and kvcli for debugging
 	$(SWIFT) build
 
@@ -72,4 +78,4 @@ bench: setup ## 10 M records, two threads: takes a quarter of an hour and 13 GiB
 	@Scripts/bench --records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
 
 clean: ## remove everything that was built
-	rm -rf .build .build-tsan .build-asan Benchmarks/.build
+	rm -rf .build .build-tsan .build-asan .build-fuzz Benchmarks/.build

@@ -24,7 +24,8 @@ let package = Package(
     .systemLibrary(name: "CLibPMem", pkgConfig: "libpmem", providers: [.apt(["libpmem-dev"])]),
     // CRC32C at memory speed.
     .systemLibrary(name: "CLibISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
-    // What Swift cannot say itself: fences, prefetches, futex, membarrier, thread-local slots, the fork guard.
+    // What Swift cannot say itself: fences, prefetches, futex, membarrier, thread-local slots, guards of forks and
+    // of SIGBUS.
     .target(name: "CBarKV"),
     .target(
       name: "BarKV",

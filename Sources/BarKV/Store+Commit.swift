@@ -84,8 +84,9 @@ extension Store {
             matches: {
               unsafe log.record(atLine: $0, hasKey: UnsafeRawBufferPointer(rebasing: bytes[item.operation.key]))
             })
-            == nil
+            == nil && unreadable(item.place, keyLength: item.operation.key.count) == nil
         }
+        if !medium.isWhole { try checkPresence() }
         guard !planned.isEmpty else { return }
       }
       do throws(StoreError) {
@@ -211,7 +212,9 @@ extension Store {
   @unsafe
   private func publish(_ item: Planned, _ bytes: UnsafeRawBufferPointer, lane: Int) {
     let key = unsafe UnsafeRawBufferPointer(rebasing: bytes[item.operation.key])
-    let existing = index.position(item.place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
+    let existing =
+      index.position(item.place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
+      ?? unreadable(item.place, keyLength: key.count)
     if item.operation.kind == .delete {
       publishDelete(
         item.place, existing: existing, tombstoneOffset: item.offset, tombstoneLines: item.lines, lane: lane)

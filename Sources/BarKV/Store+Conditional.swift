@@ -44,6 +44,7 @@ extension Store {
     defer { lock.unlock() }
     try lifecycle.check()
     let line = index.find(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
+    if line == nil { try checkAbsence(place, keyLength: key.count) }
     guard try holds(expected, line: line) else { return false }
     return try unsafe changeLocked(key, place: place, isPresent: line != nil, to: new)
   }
@@ -53,12 +54,14 @@ extension Store {
     guard let line else { return expected == nil }
     guard let expected else { return false }
     let current = try unsafe log.value(ofRecordAtLine: line, verifying: options.verifiesReads)
-    return expected.withStoreBytes { expected in
+    let holds = expected.withStoreBytes { expected in
       unsafe expected.withUnsafeBytes { expected in
         unsafe expected.count == current.count
           && (current.isEmpty || barkv_equal(expected.baseAddress!, current.baseAddress!, current.count))
       }
     }
+    if !medium.isWhole { try checkReads(of: unsafe medium.offsets(current.baseAddress, current.count)) }
+    return holds
   }
 
   /// Puts or deletes; `true`. The caller holds the key's partition.

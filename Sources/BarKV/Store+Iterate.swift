@@ -28,7 +28,9 @@ extension Store {
     defer { epochs.leave() }
     try lifecycle.check()
     for line in index.snapshot(partition) {
-      try unsafe body(key(atLine: line), log.value(ofRecordAtLine: line, verifying: options.verifiesReads))
+      let (key, value) = try unsafe entry(atLine: line)
+      try unsafe body(key, value)
+      try unsafe checkEntry(value)
     }
   }
 
@@ -39,8 +41,36 @@ extension Store {
     defer { epochs.leave() }
     try lifecycle.check()
     for line in index.snapshot(partition) {
-      try unsafe body(key(atLine: line), log.value(ofRecordAtLine: line, verifying: options.verifiesReads))
+      let (key, value) = try unsafe entry(atLine: line)
+      try unsafe body(key, value)
+      try unsafe checkEntry(value)
     }
+  }
+
+  @unsafe
+  @inline(__always)
+  private func entry(
+    atLine line: Int
+  ) throws(StoreError) -> (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
+    let key: UnsafeRawBufferPointer
+    let value: UnsafeRawBufferPointer
+    do throws(StoreError) {
+      unsafe key = try unsafe self.key(atLine: line)
+      unsafe value = try unsafe log.value(ofRecordAtLine: line, verifying: options.verifiesReads)
+    } catch {
+      // What looks damaged may be what stands in for a region that is gone.
+      if !medium.isWhole { try checkPresence() }
+      throw error
+    }
+    try unsafe checkEntry(value)
+    return unsafe (key, value)
+  }
+
+  /// Throws if the entry's bytes are not the region's: before they are given out, and after.
+  @unsafe
+  @inline(__always)
+  private func checkEntry(_ value: UnsafeRawBufferPointer) throws(StoreError) {
+    if !medium.isWhole { try checkReads(of: unsafe medium.offsets(value.baseAddress, value.count)) }
   }
 
   @unsafe

@@ -25,8 +25,9 @@ extension Store {
   /// Looks for `key` and, where it is found in a plain record, begins a read that keeps the value in place until
   /// ``endRead(_:)``.
   ///
-  /// This is the shortest way to the most common case, a key of two words. It calls nothing, so it saves no registers: what bounds random gets is how many of them fit into the processor's queues at a
-  /// time, stores above all, and waits for memory overlap only as far.
+  /// This is the shortest way to the most common case, a key of two words. It calls nothing, so it saves no registers: what
+  /// bounds random gets is how many of them fit into the processor's queues at a time, and waits for memory overlap only as
+  /// far.
   @usableFromInline
   func look(_ bytes: UnsafeRawPointer?, _ length: Int) -> Look {
     guard length == 16, let reader = unsafe epochs.enterQuickly() else { return unsafe lookAnyhow(bytes, length) }
@@ -39,6 +40,7 @@ extension Store {
       return unsafe Look(start: value.baseAddress, count: value.count, reader: reader)
     }
     if slot == .empty {
+      // Found out without a look at the region.
       unsafe Epochs.leave(reader)
       return unsafe Look(start: nil, count: 0)
     }
@@ -48,12 +50,13 @@ extension Store {
   /// Goes on where the home bucket did not tell.
   @inline(never)
   private func lookFurther(_ key: UnsafeRawBufferPointer, place: Index.Place, reader: Epochs.Line) -> Look {
-    var count = 0
+    var count = -1
     if let line = index.find(place, matches: { unsafe log.record(atLine: $0, hasKey: key) }) {
       if let value = unsafe log.inlineValue(ofRecordAtLine: line, keyLength: key.count) {
         return unsafe Look(start: value.baseAddress, count: value.count, reader: reader)
       }
-      count = -1
+    } else if medium.isWhole {
+      count = 0
     }
     unsafe Epochs.leave(reader)
     return unsafe Look(start: nil, count: count)
@@ -74,7 +77,7 @@ extension Store {
         if let value = unsafe log.inlineValue(ofRecordAtLine: line, keyLength: length) {
           return unsafe Look(start: value.baseAddress, count: value.count)
         }
-      } else {
+      } else if medium.isWhole {
         count = 0
       }
     }
@@ -93,6 +96,7 @@ extension Store {
       let bytes = try unsafe key.withUnsafeBytes { (key) throws(StoreError) -> UnsafeRawBufferPointer? in
         let place = unsafe index.place(log.hash(key))
         guard let line = index.find(place, matches: { unsafe log.record(atLine: $0, hasKey: key) }) else {
+          try checkAbsence(place, keyLength: key.count)
           return nil
         }
         return try unsafe log.value(ofRecordAtLine: line, verifying: options.verifiesReads)
@@ -103,22 +107,33 @@ extension Store {
       }
       return unsafe Look(start: bytes.baseAddress, count: bytes.count)
     } catch {
-      epochs.leave()
+      defer { epochs.leave() }
+      // What looks damaged may be what stands in for a region that is gone.
+      if case .damagedRecord = error, !medium.isWhole { try checkPresence() }
       throw error
     }
   }
 
-  /// Ends the read that a look began.
+  /// Ends the read that a look began, after the value was used.
+  ///
+  /// - Throws: if what was used were not the region's bytes: then nothing that was made of them may be given out.
   @inlinable
   @inline(__always)
-  func endRead(_ look: Look) {
-    if let reader = unsafe look.reader { unsafe Epochs.leave(reader) } else { endRead() }
+  func endRead(_ found: Look) throws(StoreError) {
+    // What was read, was read before the question whether it was lost.
+    atomicMemoryFence(ordering: .acquiring)
+    if unsafe lossState.pointee.load(ordering: .relaxed) == 0, let reader = unsafe found.reader {
+      unsafe Epochs.leave(reader)
+    } else {
+      try unsafe endReadCarefully(found)
+    }
   }
 
   @usableFromInline
   @inline(never)
-  func endRead() {
-    epochs.leave()
+  func endReadCarefully(_ found: Look) throws(StoreError) {
+    defer { epochs.leave() }
+    if !medium.isWhole { try checkReads(of: unsafe medium.offsets(found.start, found.count)) }
   }
 
   // MARK: Reading in place
@@ -126,7 +141,8 @@ extension Store {
   /// Calls `body` with the value of `key` where it stands in the region, without copying it.
   ///
   /// The span is valid until `body` returns; meanwhile the value neither changes nor moves, whatever is written. A long
-  /// `body` delays the reuse of space, and nobody's reads or writes.
+  /// `body` delays the reuse of space, and nobody's reads or writes. If the memory under it is lost while `body` runs, it
+  /// reads zeros; what it returns is then dropped, and the loss is thrown.
   ///
   /// - Returns: what `body` returns, or `nil` where the key is absent.
   /// - Throws: ``StoreError/invalidKeyLength(_:maximum:)``, ``StoreError/damagedRecord(offset:)``, and what every call
@@ -140,8 +156,9 @@ extension Store {
       guard unsafe found.count < 0, let careful = try unsafe lookCarefully(key) else { return nil }
       unsafe found = careful
     }
-    defer { unsafe endRead(found) }
-    return unsafe body(UnsafeRawBufferPointer(start: found.start, count: found.count).bytes)
+    let result = unsafe body(UnsafeRawBufferPointer(start: found.start, count: found.count).bytes)
+    try unsafe endRead(found)
+    return result
   }
 
   /// Calls `body` with the value of `key` where it stands; see ``withValue(of:_:)-(RawSpan,_)``.

@@ -122,7 +122,9 @@ extension Store {
         }
       }
       // The search goes on while the lines are on their way to the medium.
-      let existing = index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
+      let existing =
+        index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
+        ?? unreadable(place, keyLength: key.count)
       // A reader must not see the record before it is durable: that is what the crash after this line could take back.
       try log.settle(lane)
       let extentLines = extent.map { log.extentLines(bytes: $0.length) } ?? 0
@@ -152,7 +154,11 @@ extension Store {
   @unsafe
   func deleteLocked(_ key: UnsafeRawBufferPointer, place: Index.Place) throws(StoreError) -> Bool {
     try lifecycle.check()
-    guard let existing = index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) }) else {
+    guard
+      let existing = index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
+        ?? unreadable(place, keyLength: key.count)
+    else {
+      try checkAbsence(place, keyLength: key.count)
       return false
     }
     let lines = Record.lines(keyLength: key.count, valueLength: 0)

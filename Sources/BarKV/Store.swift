@@ -1,5 +1,5 @@
 import CBarKV
-import Synchronization
+public import Synchronization
 
 /// An embedded, persistent key-value store in one region: a file, or persistent memory.
 ///
@@ -36,6 +36,8 @@ public final class Store: @unchecked Sendable {
   let lifecycle: Lifecycle
   let deferredWrites: DeferredWrites
   let writes = StripedCounter()
+  /// Not 0 once some of the region may be lost: see ``MediumLoss``. It lives as long as the medium.
+  @usableFromInline let lossState: UnsafeMutablePointer<Atomic<UInt32>>
   /// The commit number and owner epoch that a close goes on from; `nil` where the store is read-only.
   let ownership: Manifest?
 
@@ -62,6 +64,7 @@ public final class Store: @unchecked Sendable {
     self.ownership = ownership
     self.recovery = recovery
     deferredWrites = DeferredWrites()
+    unsafe lossState = unsafe medium.loss.state
     limits = StoreLimits(superblock.geometry)
     persistence = medium.persistence
     access = ownership == nil ? .readOnly : .readWrite

@@ -5,10 +5,13 @@ import Testing
 
 /// Flips every bit of what an image's reading depends on, one at a time.
 @Suite struct BitFlipTests {
-  /// Bits to flip, and the key that may suffer.
+  /// Bits to flip, and what may suffer.
   struct Target: Sendable {
     var bytes: Range<Int>
-    var key: String?
+    /// The keys that may have another value, or none; each of them one that it had.
+    var keys: Set<String> = []
+    /// Whether the bits are a record's: each of them counts, and is missed.
+    var isRecord = false
   }
 
   @Test(arguments: [true, false]) func everyBitIsRightOrReported(_ isClosed: Bool) throws {
@@ -19,7 +22,7 @@ import Testing
     #expect(try sound.verify().isSound)
     let targets = try targets(image, sample)
     let bits = targets.flatMap { target in
-      target.bytes.flatMap { byte in (0..<8).map { (byte: byte, bit: $0, key: target.key) } }
+      target.bytes.flatMap { byte in (0..<8).map { (byte: byte, bit: $0, target: target) } }
     }
     let reported = Atomic<Int>(0)
     let refused = Atomic<Int>(0)
@@ -28,22 +31,22 @@ import Testing
       var flipped = image
       flipped[flip.byte] ^= 1 << UInt8(flip.bit)
       do {
-        switch try judge(flipped, sample, suffering: flip.key, isClosed: isClosed) {
+        switch try judge(flipped, sample, flip.target, isClosed: isClosed) {
         case .right: break
         case .reported: reported.add(1, ordering: .relaxed)
         case .refused: refused.add(1, ordering: .relaxed)
         }
       } catch {
-        Issue.record("byte \(flip.byte), bit \(flip.bit) (\(flip.key ?? "metadata")): \(error)")
+        Issue.record("byte \(flip.byte), bit \(flip.bit) (\(flip.target)): \(error)")
       }
     }
     // One copy of everything else is left, so nothing keeps the store from opening; and each record bit counts.
-    let recordBits = targets.filter { $0.key != nil }.reduce(0) { $0 + $1.bytes.count * 8 }
+    let recordBits = targets.filter(\.isRecord).reduce(0) { $0 + $1.bytes.count * 8 }
     #expect(refused.load(ordering: .relaxed) == 0)
     #expect(reported.load(ordering: .relaxed) == recordBits)
   }
 
-  /// Both superblocks, both manifests, all segment headers, and the records of some keys.
+  /// Both superblocks, both manifests, all segment headers, all record headers, and the whole records of some keys.
   private func targets(_ image: [UInt8], _ sample: SampleStore) throws -> [Target] {
     let map = try Image.Map(image)
     let geometry = map.superblock.geometry
@@ -58,10 +61,17 @@ import Testing
       let start = geometry.segmentOffset(header.segment)
       targets.append(Target(bytes: start..<start + Geometry.segmentHeaderBytes))
     }
-    // Overwritten, deleted, in a batch, in an extent, and the last of all: the newest record of each.
-    for key in ["key/3", "key/4", "batch/1", "extent/0", SampleStore.lastKey] {
-      let record = try #require(map.records(of: key).last)
-      targets.append(Target(bytes: record.offset..<record.offset + record.header.byteCount, key: key))
+    // Overwritten, deleted, in a batch, in an extent, and the last of all: the newest record of each as a whole.
+    let whole = try ["key/3", "key/4", "batch/1", "extent/0", SampleStore.lastKey].map {
+      try #require(map.records(of: $0).last).offset
+    }
+    for record in map.records {
+      let length = whole.contains(record.offset) ? record.header.byteCount : Record.headerBytes
+      var keys: Set = [String(decoding: record.key, as: UTF8.self)]
+      // Without its head a batch does not count.
+      if record.header.kind == .batch { keys = Set(sample.history.keys.filter { $0.hasPrefix("batch/") }) }
+      if record.header.kind == .seal { keys = [] }
+      targets.append(Target(bytes: record.offset..<record.offset + length, keys: keys, isRecord: true))
     }
     return targets
   }
@@ -78,7 +88,7 @@ import Testing
   }
 
   private func judge(
-    _ image: [UInt8], _ sample: SampleStore, suffering: String?, isClosed: Bool
+    _ image: [UInt8], _ sample: SampleStore, _ target: Target, isClosed: Bool
   ) throws -> Outcome {
     let store: Store
     do {
@@ -93,19 +103,21 @@ import Testing
       do {
         found = try store.get(key)
       } catch {
-        guard case .damagedRecord = error, key == suffering else { throw Failure(description: "\(key): \(error)") }
+        guard case .damagedRecord = error, target.keys.contains(key) else {
+          throw Failure(description: "\(key): \(error)")
+        }
         isWrong = true
         continue
       }
       if found == sample.contents[key] { continue }
-      guard key == suffering else { throw Failure(description: "\(key) suffers from it") }
+      guard target.keys.contains(key) else { throw Failure(description: "\(key) suffers from it") }
       if let found, !values.contains(found) { throw Failure(description: "\(key) has a value never written") }
       isWrong = true
     }
-    guard isWrong else { return .right }
+    guard isWrong || target.isRecord else { return .right }
     if store.recovery.damageCount > 0 { return .reported }
     // After a crash, a last record that is not whole cannot be told from one that was never finished: a torn tail.
-    if !isClosed, suffering == SampleStore.lastKey, store.recovery.tornTailCount == 1 { return .reported }
+    if !isClosed, target.keys == [SampleStore.lastKey], store.recovery.tornTailCount == 1 { return .reported }
     guard try !store.verify().isSound else { throw Failure(description: "damage in silence: \(store.recovery)") }
     return .reported
   }

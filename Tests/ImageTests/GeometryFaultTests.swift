@@ -47,6 +47,7 @@ import Testing
   }
 
   @Test func aForeignFileIsRefused() throws {
+    print("aForeignFileIsRefused: BARKV_SEED=\(baseSeed)")
     var generator = SeededGenerator(seed: baseSeed)
     for bytes in [
       [], [1], Array("no store".utf8), generator.bytes(63), generator.bytes(64), generator.bytes(300),

@@ -26,14 +26,8 @@ struct SeededGenerator: RandomNumberGenerator {
   }
 }
 
-/// The seed that a run starts from: `BARKV_SEED`, or a new one. A failure prints the seed of its own case, which replays
-/// it alone.
+/// The seed that a run starts from: `BARKV_SEED`, or a new one. Who uses it prints it.
 let baseSeed: UInt64 = {
   if let text = unsafe getenv("BARKV_SEED"), let seed = UInt64(unsafe String(cString: text)) { return seed }
   return UInt64.random(in: 1...(1 << 48))
 }()
-
-/// The seeds of `count` cases; one, where `BARKV_SEED` names it.
-func seeds(_ count: Int) -> [UInt64] {
-  unsafe getenv("BARKV_SEED") == nil ? (0..<UInt64(count)).map { baseSeed &+ $0 } : [baseSeed]
-}

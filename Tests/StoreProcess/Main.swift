@@ -14,6 +14,7 @@ import BarKV
 /// | `write PATH SEED` | writes from four threads until it is killed; see ``KillWriter`` |
 /// | `hold PATH readWrite`, `hold PATH readOnly` | opens the store, says so, closes it at the end of standard input |
 /// | `fork PATH` | forks while it has the store open; see ``ForkCheck`` |
+/// | `bus PATH SCENARIO` | meets SIGBUS with and without handlers of its own; see ``BusCheck`` |
 /// | `barriers PATH` | creates a store and prints what each kind of write costs; see ``BarrierCount`` |
 @main
 struct Main {
@@ -41,6 +42,7 @@ struct Main {
     case ("hold", "readWrite"): try hold(address, access: .readWrite)
     case ("hold", "readOnly"): try hold(address, access: .readOnly)
     case ("fork", nil): try ForkCheck(address).run()
+    case ("bus", let scenario?): try BusCheck(address).run(scenario)
     case ("barriers", nil): try BarrierCount(address).run()
     default: throw Failure(description: "no such command: \(arguments)")
     }

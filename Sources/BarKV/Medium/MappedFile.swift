@@ -69,11 +69,7 @@ struct MappedFile: Sendable {
   /// Unmaps and closes. The lock goes with the descriptor.
   @unsafe
   func close(mapping: UnsafeMutableRawPointer, length: Int) {
-    if isMappedByLibPMem {
-      unsafe pmem_unmap(mapping, length)
-    } else {
-      unsafe munmap(mapping, length)
-    }
+    unsafe Self.unmap(mapping, length: length, byLibPMem: isMappedByLibPMem)
     barkv_close_on_fork_cancel(descriptor.rawValue)
     // Explicitly: another thread may be starting a process, which holds a copy of the descriptor until it has begun.
     barkv_unlock(descriptor.rawValue)
@@ -81,6 +77,15 @@ struct MappedFile: Sendable {
   }
 
   // MARK: Helpers
+
+  @unsafe
+  static func unmap(_ mapping: UnsafeMutableRawPointer, length: Int, byLibPMem: Bool) {
+    if byLibPMem {
+      unsafe pmem_unmap(mapping, length)
+    } else {
+      unsafe munmap(mapping, length)
+    }
+  }
 
   struct Status {
     var isRegular: Bool

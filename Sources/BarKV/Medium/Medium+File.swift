@@ -30,10 +30,17 @@ extension Medium {
       let persistence = choosePersistence(
         descriptor: descriptor, length: length, access: access, isPMem: unsafe mapping.isPMem, asked: domain)
       unsafe barkv_dont_fork(mapping.base, length)
-      return unsafe Medium(
+      let medium = unsafe Medium(
         base: mapping.base, length: length, isWritable: access == .readWrite, persistence: persistence,
         backing: .file(MappedFile(descriptor: descriptor, isMappedByLibPMem: mapping.isMappedByLibPMem)),
         sharesBarriers: persistence.domain == .fileSync, observer: nil)
+      do throws(StoreError) {
+        try unsafe medium.loss.beginGuard(mapping.base, length: length, isWritable: access == .readWrite)
+      } catch {
+        unsafe MappedFile.unmap(mapping.base, length: length, byLibPMem: mapping.isMappedByLibPMem)
+        throw error
+      }
+      return medium
     } catch {
       barkv_close_on_fork_cancel(descriptor.rawValue)
       try? descriptor.close()

@@ -6,9 +6,10 @@ extension Medium {
   ///   - domain: how writes are made. `fileSync` cannot be had without a file.
   ///   - sharesBarriers: whether concurrent writers share barriers, as on a slow device.
   ///   - observer: sees each event; a simulated device waits in its barrier.
+  ///   - canVanish: whether barriers and reads look whether the device is still there, as on one that can be gone.
   static func memory(
     image: [UInt8], domain: PersistenceDomain = .processOnly, isWritable: Bool = true, sharesBarriers: Bool = false,
-    observer: (any MediumObserver)? = nil
+    observer: (any MediumObserver)? = nil, canVanish: Bool = false
   ) throws(StoreError) -> Medium {
     guard image.count > 0, image.count % lineSize == 0 else {
       throw .invalidSize(bytes: image.count, reason: "it is no multiple of \(lineSize)")
@@ -19,6 +20,6 @@ extension Medium {
     return unsafe Medium(
       base: base, length: image.count, isWritable: isWritable,
       persistence: Persistence(domain: domain, level: .process, reason: "the region is memory of this process"),
-      backing: .memory, sharesBarriers: sharesBarriers, observer: observer)
+      backing: .memory, sharesBarriers: sharesBarriers, observer: observer, canVanish: canVanish)
   }
 }

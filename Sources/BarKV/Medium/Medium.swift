@@ -21,10 +21,16 @@ final class Medium: @unchecked Sendable {
   let isWritable: Bool
   /// The domain, its level, and why.
   let persistence: Persistence
-  private let backing: Backing
+  let backing: Backing
   private let observer: (any MediumObserver)?
   private let group: GroupBarrier?
   private let barriers = StripedCounter()
+  /// What of the region was lost since it was mapped.
+  let loss = MediumLoss()
+  /// Whether the medium can vanish without a signal, as a device does whose reads then give ones.
+  let canVanish: Bool
+  /// The word that ``checkPresence()`` looks at.
+  let presence = Presence()
 
   /// What is under the mapping.
   enum Backing {
@@ -36,7 +42,7 @@ final class Medium: @unchecked Sendable {
 
   init(
     base: UnsafeMutableRawPointer, length: Int, isWritable: Bool, persistence: Persistence, backing: Backing,
-    sharesBarriers: Bool, observer: (any MediumObserver)?
+    sharesBarriers: Bool, observer: (any MediumObserver)?, canVanish: Bool = false
   ) {
     unsafe self.base = base
     self.length = length
@@ -45,10 +51,13 @@ final class Medium: @unchecked Sendable {
     self.backing = backing
     self.observer = observer
     self.group = sharesBarriers ? GroupBarrier() : nil
+    self.canVanish = canVanish
+    if canVanish { loss.watch() }
   }
 
   deinit {
     barriers.deallocate()
+    loss.deallocate()
   }
 
   /// The region, for reading.
@@ -64,6 +73,7 @@ final class Medium: @unchecked Sendable {
   func unmap() {
     switch backing {
     case .file(let file):
+      unsafe MediumLoss.endGuard(base)
       unsafe file.close(mapping: base, length: length)
     case .memory:
       unsafe base.deallocate()
@@ -121,6 +131,8 @@ final class Medium: @unchecked Sendable {
     } else {
       try slowBarrier(range, site: site)
     }
+    // Stores into a region that is gone went nowhere, without a sign.
+    if !isWhole { try checkWrites(to: range) }
   }
 
   @inline(never)
@@ -136,6 +148,8 @@ final class Medium: @unchecked Sendable {
         guard unsafe pmem_msync(base + all.lowerBound, all.count) == 0 else {
           throw .outcomeUnknown("msync: \(systemMessage(barkv_errno()))")
         }
+        // What was cut off within a page can be stored to, and is dropped: next to an msync, asking costs nothing.
+        do throws(StoreError) { try checkSize() } catch { throw .outcomeUnknown("the file was cut off") }
       }
     }
   }
@@ -166,7 +180,7 @@ final class Medium: @unchecked Sendable {
 
   /// Maps the pages of `range`, so that their first use costs nothing more.
   func prepare(_ range: Range<Int>) {
-    guard canPrepare else { return }
+    guard canPrepare, !loss.isTotal else { return }
     unsafe barkv_populate(base + range.lowerBound, range.count)
   }
 }

@@ -36,9 +36,22 @@ struct Recovery {
   ///   ``StoreError/unsupportedVersion(found:supported:)``, ``StoreError/unsupportedFeatures(_:)``,
   ///   ``StoreError/sizeMismatch(recorded:found:)``, ``StoreError/corrupt(_:)``; what the medium throws.
   static func open(_ medium: Medium, path: String, access: Access, options: StoreOptions) throws(StoreError) -> Store {
+    do throws(StoreError) {
+      return try read(medium, path: path, access: access, options: options)
+    } catch {
+      // What looks like no store, or a damaged one, may be what stands in for a region that is gone.
+      if !medium.isWhole { try medium.checkAnswer() }
+      throw error
+    }
+  }
+
+  private static func read(
+    _ medium: Medium, path: String, access: Access, options: StoreOptions
+  ) throws(StoreError) -> Store {
     let began = monotonicNanoseconds()
     try options.validate()
     let found = try unsafe Superblock.read(from: medium.bytes, path: path)
+    medium.expectPresence(at: found.damagedCopy == 0 ? found.superblock.geometry.superblockOffset(1) : 0)
     var recovery = Recovery(medium: medium, superblock: found.superblock, options: options, access: access)
     if let copy = found.damagedCopy {
       recovery.note(
@@ -80,9 +93,7 @@ struct Recovery {
       epoch += isKnown ? 1 : UInt64.random(in: 1...(1 << 24))
       guard epoch <= UInt64(UInt32.max) else { throw .corrupt("the owner epoch has no successor") }
     }
-    var sequence = scans.reduce(manifests.manifest?.sequence ?? 0) { highest, scan in
-      scan.entries.reduce(highest) { max($0, $1.sequence) }
-    }
+    var sequence = scans.reduce(manifests.manifest?.sequence ?? 0) { max($0, $1.highestSequence) }
     // A write that the crash tore may have taken any number up to the room there was: none of them is given out again.
     if closed == nil { sequence += UInt64(geometry.regionBytes / lineSize) }
     let store = try build(
@@ -168,7 +179,7 @@ struct Recovery {
     let space = Space(geometry: geometry)
     let segments = SegmentTable(count: geometry.segmentCount)
     let lifecycle = try Lifecycle()
-    let epochs = unsafe Epochs(gate: lifecycle.gate, allowsQuickReads: !options.verifiesReads)
+    let epochs = unsafe Epochs(gate: lifecycle.gate, allowsQuickReads: !options.verifiesReads && !medium.canVanish)
     let log = Log(
       medium: medium, superblock: superblock, space: space, segments: segments, options: options,
       sequence: sequence, ownerEpoch: epoch)
@@ -184,6 +195,8 @@ struct Recovery {
     Replay(log: log, index: index).run(scans, verdict)
     let unusedExtents = Replay(log: log, index: index).findExtents(survey.extents)
     space.reserveForPresentKeys(lines: index.tombstoneLines)
+    // Everything that decides was read. Nothing may be made of a region that was gone meanwhile, and nothing written to it.
+    if !medium.isWhole { try judgeLoss() }
 
     var ownership: Manifest?
     if access == .readWrite {
@@ -210,6 +223,22 @@ struct Recovery {
       options: options, ownership: ownership, recovery: report)
   }
 
+  /// Reports what could not be read because its memory is poisoned.
+  ///
+  /// - Throws: ``StoreError/deviceLost(_:)`` where the region is gone, or some of it poisoned that an owner would write to.
+  private mutating func judgeLoss() throws(StoreError) {
+    try medium.checkPresence()
+    for part in medium.loss.poisoned {
+      if access == .readWrite {
+        throw .deviceLost("the memory at offset \(part.lowerBound) is poisoned: open it read-only and dump it")
+      }
+      note(
+        Damage(
+          kind: .record, offset: UInt64(part.lowerBound), length: UInt64(part.count),
+          detail: "the memory here is poisoned: what it held is lost"))
+    }
+  }
+
   /// Enters a log segment into the tables as decided.
   private mutating func adopt(
     _ scan: SegmentScan, _ decided: LogVerdict.Segment, closed: Manifest?, log: Log
@@ -229,7 +258,7 @@ struct Recovery {
     let keepsSeal = scan.sealOffset.map { $0 < decided.cut } ?? false
     // Behind damage at its end nothing is appended: after a crash the two could not be told from a torn write.
     let isWhole = listed.map { scan.tail == start + Int($0.lines) * lineSize } ?? false
-    let isOpen = !keepsSeal && (closed == nil ? !decided.isSettled : isWhole)
+    let isOpen = !keepsSeal && !scan.losesProof(decided) && (closed == nil ? !decided.isSettled : isWhole)
     let used = (isOpen ? decided.cut - start : geometry.segmentSize) / lineSize
     log.segments.adopt(scan.header, salt: scan.header.salt(seed: superblock.seed), usedLines: used)
     // The seal's line is not for records.
@@ -263,7 +292,8 @@ struct Recovery {
         changed = true
         continue
       }
-      for offset in scans[index].droppedRecords(decided) + tornStart(scans[index], decided) {
+      let hidden = decided.isSettled ? [] : scans[index].hidden.filter { $0 >= decided.cut }
+      for offset in scans[index].droppedRecords(decided) + hidden + tornStart(scans[index], decided) {
         try unsafe zeros.span.bytes.withUnsafeBytes { (line) throws(StoreError) in
           try unsafe medium.write(line, at: offset, site: .recoveryErase)
         }
@@ -301,6 +331,11 @@ struct Recovery {
       try medium.flush(start..<start + Geometry.segmentHeaderBytes, site: .recoveryAccept)
     }
     try medium.barrier(0..<medium.length, site: .recoveryAccept)
+    // Not before what was dropped is gone for good: the seal would settle that, too.
+    let unproven = zip(scans, verdict.segments).filter { $0.losesProof($1) }
+    guard !unproven.isEmpty else { return }
+    for (scan, _) in unproven { try writeSeal(scan.header) }
+    try medium.barrier(0..<medium.length, site: .seal)
   }
 
   /// Whether the segment was whole once, and has lost its seal or what was its end since.
@@ -334,6 +369,12 @@ extension SegmentScan {
     offsets += fragments.map(\.offset).filter { $0 >= decided.cut }
     if let sealOffset, sealOffset >= decided.cut { offsets.append(sealOffset) }
     return offsets
+  }
+
+  /// Whether what proves that a gap is damage is dropped: the settled head of a batch that was torn. The gap would be taken
+  /// for torn after the next crash, and whatever was appended behind it with it.
+  func losesProof(_ decided: LogVerdict.Segment) -> Bool {
+    !decided.isSettled && lastSettled >= decided.cut && gaps.contains { $0.lowerBound < decided.cut }
   }
 
   /// Whether nothing that counts is in the segment.

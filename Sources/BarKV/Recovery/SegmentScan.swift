@@ -23,8 +23,12 @@ struct SegmentScan: Sendable {
   var fragments: [Fragment] = []
   /// Stretches without a valid record, with a valid one behind each.
   var gaps: [Range<Int>] = []
+  /// Where whole records stand that are none, since an earlier one has a higher number: they would be if that were dropped.
+  private(set) var hidden: [Int] = []
   /// The offset of the last record that says that all before it was durable; -1 without one.
   var lastSettled = -1
+  /// The highest sequence number that a record here has, or the segment's base: none that is appended may be lower.
+  private(set) var highestSequence: UInt64
   /// The offset of the seal, where there is one.
   var sealOffset: Int?
   /// The end of the last valid record.
@@ -48,21 +52,23 @@ struct SegmentScan: Sendable {
     let salt = header.salt(seed: superblock.seed)
     var position = start + Geometry.segmentHeaderBytes
     var gapStart: Int?
-    var lastSequence = header.baseSequence
+    highestSequence = header.baseSequence
     tail = position
     while position < end {
       // Records end before the seal's line. Their sequence rises: an owner after a crash starts beyond all that was in
       // flight, so that a record which that crash tore, and a later write happens to complete, is still none.
       let limit = end - position > lineSize ? end - lineSize : end
-      guard let record = unsafe Record.validate(region, at: position, limit: limit, salt: salt),
+      let found = unsafe Record.validate(region, at: position, limit: limit, salt: salt)
+      guard let record = found,
         record.kind == .seal
-          || (position + lineSize < end && header.baseSequence &+ UInt64(record.delta) >= lastSequence)
+          || (position + lineSize < end && header.baseSequence &+ UInt64(record.delta) >= highestSequence)
       else {
+        if found != nil { hidden.append(position) }
         gapStart = gapStart ?? position
         position += lineSize
         continue
       }
-      lastSequence = max(lastSequence, header.baseSequence &+ UInt64(record.delta))
+      highestSequence = max(highestSequence, header.baseSequence &+ UInt64(record.delta))
       if let from = gapStart {
         gaps.append(from..<position)
         gapStart = nil

@@ -34,6 +34,8 @@ struct Verifier {
     defer { store.epochs.leave() }
     try store.lifecycle.check()
     body(&self)
+    // Poisoned memory shows as damage; a region that is gone is no report.
+    if !store.medium.isWhole { try store.checkPresence() }
   }
 
   private mutating func note(_ kind: Damage.Kind, _ offset: Int, _ length: Int, _ detail: String) {
@@ -164,7 +166,9 @@ extension Store {
   /// - Throws: what every call throws; damage is no error, it is in the report.
   /// - Complexity: reads all that is stored; no barrier. A writer may wait for a moment where the index looks wrong.
   public func verify(progress: ((_ done: Int, _ total: Int) -> Void)? = nil) throws(StoreError) -> VerifyReport {
-    try lifecycle.check()
+    try holdingOpen { () throws(StoreError) in
+      try poisoning { () throws(StoreError) in try medium.checkSize() }
+    }
     var verifier = Verifier(self)
     return try verifier.run(progress: progress)
   }

@@ -13,6 +13,9 @@ func systemMessage(_ code: Int32) -> String {
   Errno(rawValue: code).description
 }
 
+/// The errno value for a lack of memory, or of room in a table.
+var outOfMemoryCode: Int32 { ENOMEM }
+
 /// Gives the processor away for about that long.
 func sleepFor(microseconds: UInt32) {
   usleep(microseconds)

@@ -176,6 +176,65 @@ void barkv_fork_guard_destroy(void *page);
 bool barkv_close_on_fork(int fd);
 void barkv_close_on_fork_cancel(int fd);
 
+// MARK: Lost memory: Swift cannot handle a signal.
+
+enum {
+  /// The region is gone: what stands there now are zeros of this process.
+  BARKV_LOSS_DEVICE = 1,
+  /// Some of the region is poisoned: see `ranges`.
+  BARKV_LOSS_POISON = 2,
+  /// The medium can vanish without a signal: who asks whether something was lost has to look.
+  BARKV_LOSS_WATCH = 4,
+};
+
+enum { BARKV_POISONED_RANGES = 16 };
+
+/// What of a region was lost while it was mapped. Zero at first; the signal handler adds to it, nothing takes away.
+struct barkv_loss {
+  uint32_t state;
+  /// The parts that are poisoned, zeros of this process now. One with a length of 0 is none yet.
+  struct {
+    uint64_t offset, length, claimed;
+  } ranges[BARKV_POISONED_RANGES];
+};
+
+/// What was lost until now: 0, or BARKV_LOSS bits. Asked after reading, it answers for what was read: a reader that got
+/// zeros in place of the region's bytes does not get 0 here.
+static inline uint32_t barkv_loss_state(const struct barkv_loss *loss) {
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+  return __atomic_load_n(&loss->state, __ATOMIC_RELAXED);
+}
+static inline void barkv_loss_add(struct barkv_loss *loss, uint32_t bits) {
+  __atomic_fetch_or(&loss->state, bits, __ATOMIC_SEQ_CST);
+}
+/// Where a poisoned part starts; `length` says how long it is, or 0.
+static inline uint64_t barkv_loss_range(const struct barkv_loss *loss, uint32_t index, uint64_t *length) {
+  *length = __atomic_load_n(&loss->ranges[index].length, __ATOMIC_ACQUIRE);
+  return __atomic_load_n(&loss->ranges[index].offset, __ATOMIC_RELAXED);
+}
+
+/// From here on a SIGBUS inside the mapping at `base` ends nothing: it is noted in `loss`, and zeros take the place of what
+/// is gone. Other SIGBUS go where they went before. False where that cannot be had: too many mappings, or no handler.
+///
+/// The handler is installed at the first call, once for the process; a program that installs one of its own later has to
+/// call this one for addresses that it does not know.
+bool barkv_bus_guard(void *base, size_t length, bool writable, struct barkv_loss *loss);
+/// Ends it. To be called before the mapping goes, by the process that began it.
+void barkv_bus_guard_end(void *base);
+
+enum {
+  /// BUS_ADRERR: the file was cut off, or the device is gone.
+  BARKV_BUS_GONE = 1,
+  /// BUS_MCEERR_AR: the memory there is poisoned.
+  BARKV_BUS_POISON = 2,
+};
+/// What the handler does: whether `address` is in a guarded mapping, whose loss is noted then. `log_of_size` is the size of
+/// what is poisoned, as a power of two.
+bool barkv_bus_fault(const void *address, int code, int log_of_size);
+
+/// A load from the region that is made, and made now.
+static inline uint64_t barkv_load_from_device(const void *address) { return *(const volatile uint64_t *)address; }
+
 // MARK: File locks and kinds: variadic calls and macros that Swift does not import.
 
 /// Takes an open-file-description lock on the whole file without waiting: 0, or errno.

@@ -65,6 +65,67 @@ import Testing
     }
   }
 
+  /// A record is damaged, and the only proof that it is no torn one is the head of a batch that the crash has torn, which
+  /// recovery drops. Nothing may then be appended behind the damage that the next crash would take for torn with it.
+  @Test func theProofOfDamageIsDroppedAndThenACrash() throws {
+    let region = Region(size: 16 << 10)
+    var options = StoreOptions()
+    options.maximumLanes = 1
+    let store = try region.create(segmentSize: 1 << 10, options: options)
+    for number in 0..<10 { try store.put(value(number, length: 20), for: key(number)) }
+    var batch = Batch()
+    for number in 20..<22 { batch.put(value(number, length: 20), for: key(number)) }
+    try store.write(batch)
+    var editor = ImageEditor(region.image)
+    let records = try editor.records(ofSegment: #require(editor.usedSegments.first))
+    try #require(records.count == 13)
+    // The last put, and the batch's last member: as if it had never arrived.
+    editor.flip(bit: records[9] * 8 + 200)
+    editor.overwrite(records[12], [UInt8](repeating: 0, count: 64))
+
+    let damaged = Region(image: editor.bytes)
+    let next = try damaged.open(options: options)
+    #expect(next.recovery.damage.map(\.offset) == [UInt64(records[9])])
+    #expect(next.count == 9)
+    // Long ones go to a fresh segment and fill it; a short one would then go back to where there is room.
+    var contents: Contents = [:]
+    for number in 0..<9 { contents[key(number)] = value(number, length: 20) }
+    for (number, length) in [(30, 200), (31, 200), (32, 200), (33, 80), (34, 20), (35, 80)] {
+      try next.put(value(number, length: length), for: key(number))
+      contents[key(number)] = value(number, length: length)
+      let crashed = try damaged.copy().open(options: options)
+      try crashed.expect(contents, "after \(number)")
+      #expect(crashed.recovery.damage.map(\.offset) == [UInt64(records[9])], "the damage was forgotten")
+    }
+  }
+
+  /// Behind a torn batch stands what an earlier crash left, with a number that the batch's are above: no record, and it must
+  /// not become one when the batch is dropped.
+  @Test func whatADroppedBatchHides() throws {
+    let region = Region(size: 16 << 10)
+    let store = try region.create(segmentSize: 1 << 10)
+    for number in 0..<3 { try store.put(value(number, length: 20), for: key(number)) }
+    var batch = Batch()
+    for number in 10..<13 { batch.put(value(number, length: 20), for: key(number)) }
+    try store.write(batch)
+    var editor = ImageEditor(region.image)
+    let records = try editor.records(ofSegment: #require(editor.usedSegments.first))
+    try #require(records.count == 7)
+    // In place of the batch's last member: a settled record with the number of its first.
+    editor.store(editor.load(UInt32.self, records[4] + 4), records[6] + 4)
+    editor.store(editor.load(UInt16.self, records[6] + 10) | 0x8000, records[6] + 10)
+    editor.fixChecksums()
+
+    var contents: Contents = [:]
+    for number in 0..<3 { contents[key(number)] = value(number, length: 20) }
+    let torn = Region(image: editor.bytes)
+    let next = try torn.open()
+    try next.expect(contents)
+    let crashed = try torn.copy().open()
+    try crashed.expect(contents, "what was hidden came back")
+    #expect(crashed.recovery.damageCount == 0)
+  }
+
   @Test func whatIsLostUnderAnOpenStore() throws {
     // A store reads records in place, so it must stand what happens to them while it is open.
     var options = StoreOptions()
