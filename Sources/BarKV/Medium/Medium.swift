@@ -24,6 +24,10 @@ final class Medium: @unchecked Sendable {
   private let backing: Backing
   private let observer: (any MediumObserver)?
   private let group: GroupBarrier?
+  /// Whether lines go past the cache.
+  private let streams: Bool
+  /// Whether a barrier ends with a load from the region.
+  private let readsBack: Bool
   private let barriers = StripedCounter()
 
   /// What is under the mapping.
@@ -32,6 +36,8 @@ final class Medium: @unchecked Sendable {
     case file(MappedFile)
     /// Memory of this process, for tests and simulated devices.
     case memory
+    /// Memory that somebody else owns and frees.
+    case borrowed
   }
 
   init(
@@ -45,6 +51,8 @@ final class Medium: @unchecked Sendable {
     self.backing = backing
     self.observer = observer
     self.group = sharesBarriers ? GroupBarrier() : nil
+    streams = persistence.domain == .cacheFlush || persistence.domain == .readBack
+    readsBack = persistence.domain == .readBack
   }
 
   deinit {
@@ -67,6 +75,8 @@ final class Medium: @unchecked Sendable {
       unsafe file.close(mapping: base, length: length)
     case .memory:
       unsafe base.deallocate()
+    case .borrowed:
+      break
     }
   }
 
@@ -83,7 +93,7 @@ final class Medium: @unchecked Sendable {
       isWritable && offset >= 0 && (offset | count) % lineSize == 0 && count <= length &- offset,
       "a write outside the region, or of half a line")
     guard let start = source.baseAddress else { return }
-    if persistence.domain == .cacheFlush {
+    if streams {
       if observer != nil {
         try notify(.streamingStore(site: site, offset: offset, bytes: unsafe Array(source)))
       }
@@ -116,7 +126,7 @@ final class Medium: @unchecked Sendable {
     if observer != nil { try notify(.fence(site: site)) }
     // Without it a power cut may keep the acknowledgement's consequences and lose this thread's streamed lines.
     barkv_store_fence()
-    if group == nil && observer == nil {
+    if group == nil && observer == nil && !readsBack {
       barriers.add(1)
     } else {
       try slowBarrier(range, site: site)
@@ -127,17 +137,27 @@ final class Medium: @unchecked Sendable {
   private func slowBarrier(_ range: Range<Int>, site: MediumSite) throws(StoreError) {
     guard let group else {
       barriers.add(1)
-      return try notify(.barrier(site: site, range: range))
+      try notify(.barrier(site: site, range: range))
+      return try readBack(site: site)
     }
     try group.join(range) { (all) throws(StoreError) in
       barriers.add(1)
       try notify(.barrier(site: site, range: all))
+      try readBack(site: site)
       if persistence.domain == .fileSync {
         guard unsafe pmem_msync(base + all.lowerBound, all.count) == 0 else {
           throw .outcomeUnknown("msync: \(systemMessage(barkv_errno()))")
         }
       }
     }
+  }
+
+  /// Pushes what was fenced, by any thread, to the device: a read that the device answers overtakes no posted write before it.
+  private func readBack(site: MediumSite) throws(StoreError) {
+    guard readsBack else { return }
+    // The superblock's first line: it is always there, and nothing is written to it.
+    try notify(.readBack(site: site, offset: 0))
+    unsafe _ = barkv_read_back(base)
   }
 
   /// Writes back a range that this thread did not write itself, or wrote before it started: what recovery accepts.
@@ -148,6 +168,12 @@ final class Medium: @unchecked Sendable {
     guard persistence.domain == .cacheFlush else { return }
     if observer != nil { try notify(.flush(site: site, range: range)) }
     unsafe pmem_flush(base + range.lowerBound, range.count)
+  }
+
+  /// Tells an observer that recovery loads from `range`: whatever recovery decides by has to be told, so that a test knows
+  /// which lines make no difference.
+  func note(load range: Range<Int>) {
+    if let observer { observer.observe(load: range) }
   }
 
   @inline(never)

@@ -38,6 +38,10 @@ struct Recovery {
   static func open(_ medium: Medium, path: String, access: Access, options: StoreOptions) throws(StoreError) -> Store {
     let began = monotonicNanoseconds()
     try options.validate()
+    for copy in 0..<2 {
+      let offset = copy * Geometry.metadataStride(regionBytes: medium.length)
+      medium.note(load: offset..<min(medium.length, offset + Superblock.encodedBytes))
+    }
     let found = try unsafe Superblock.read(from: medium.bytes, path: path)
     var recovery = Recovery(medium: medium, superblock: found.superblock, options: options, access: access)
     if let copy = found.damagedCopy {
@@ -55,11 +59,16 @@ struct Recovery {
   }
 
   private mutating func run(began: UInt64) throws(StoreError) -> Store {
+    for area in 0..<2 {
+      medium.note(load: geometry.manifestOffset(area)..<geometry.manifestOffset(area) + geometry.metadataStride)
+    }
     let manifests = unsafe Manifest.read(from: medium.bytes, superblock: superblock)
     let survey = surveySegments()
     let log = superblock
     let scans = parallelMap(survey.logs.count) { [medium] index in
-      unsafe SegmentScan(survey.logs[index], region: medium.bytes, superblock: log) { key in
+      let start = log.geometry.segmentOffset(survey.logs[index].segment)
+      medium.note(load: start..<start + log.geometry.segmentSize)
+      return unsafe SegmentScan(survey.logs[index], region: medium.bytes, superblock: log) { key in
         unsafe KeyHash.of(key, seed: log.seed)
       }
     }
@@ -98,6 +107,8 @@ struct Recovery {
     var segment = 0
     while segment < geometry.segmentCount {
       var span = 1
+      let start = geometry.segmentOffset(segment)
+      medium.note(load: start..<start + Geometry.segmentHeaderBytes)
       switch unsafe SegmentHeader.read(from: medium.bytes, segment: segment, superblock: superblock) {
       case .none(let isBlank):
         if !isBlank { survey.unreadable.append(segment) }
