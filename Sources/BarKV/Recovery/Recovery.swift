@@ -95,8 +95,7 @@ struct Recovery {
     // A write that the crash tore may have taken any number up to the room there was: none of them is given out again.
     if closed == nil { sequence += UInt64(geometry.regionBytes / lineSize) }
     let store = try build(
-      survey, scans, verdict, closed: closed, epoch: epoch, sequence: sequence, commit: manifests.manifest?.commit ?? 0,
-      began: began)
+      survey, scans, verdict, closed: closed, epoch: epoch, sequence: sequence, found: manifests.manifest, began: began)
     return store
   }
 
@@ -174,7 +173,7 @@ struct Recovery {
 
   private mutating func build(
     _ survey: Survey, _ scans: [SegmentScan], _ verdict: LogVerdict, closed: Manifest?, epoch: UInt64, sequence: UInt64,
-    commit: UInt64, began: UInt64
+    found: Manifest?, began: UInt64
   ) throws(StoreError) -> Store {
     let space = Space(geometry: geometry)
     let segments = SegmentTable(count: geometry.segmentCount)
@@ -198,7 +197,14 @@ struct Recovery {
     var ownership: Manifest?
     if access == .readWrite {
       let manifest = Manifest(
-        commit: commit + 1, ownerEpoch: epoch, sequence: sequence, ownerProcess: processIdentifier(), isClosed: false)
+        commit: (found?.commit ?? 0) + 1, ownerEpoch: epoch, sequence: sequence, ownerProcess: processIdentifier(), isClosed: false)
+      if let found {
+        // What is known about the store may still be in a killed owner's caches, and the next commit overwrites the copy
+        // before it: a power cut in between must not take both.
+        let start = geometry.manifestOffset(Int(found.commit & 1))
+        try medium.flush(start..<start + geometry.metadataStride, site: .recoveryAccept)
+        try medium.barrier(start..<start + geometry.metadataStride, site: .recoveryAccept)
+      }
       // Before anything else is written: from here on no generation of an earlier owner is given out again, and what a
       // crash leaves of the rest is not held against a store that says it was closed.
       try manifest.write(to: medium, superblock: superblock)

@@ -7,9 +7,9 @@ final class Judge {
     /// States a point at most.
     var statesPerPoint = Int.max
     /// States a point where recovery, or what follows it, is cut again.
-    var nestedStatesPerPoint = 6
+    var nestedStatesPerPoint = 4
     /// One in so many states is looked at from all sides; the rest is opened and compared.
-    var deepShare: UInt64 = 16
+    var deepShare: UInt64 = 32
   }
 
   /// What was judged.
@@ -236,7 +236,7 @@ final class Judge {
       if event.isCrashPoint, image.version != judged, !image.units.isEmpty {
         judged = image.version
         try judgeNested(image, oracle, number: number, seed: seed &+ UInt64(judged)) { survives, opened in
-          guard depth > 1, count.nested % 3 == 0 else { return }
+          guard depth > 1, count.nested % 6 == 0 else { return }
           let cut = CrashImage(model: model, base: copy(image, survives))
           try cutRecovery(
             cut, opened.recoveryEvents, digest: digest, depth: depth - 1, number: number + 1, seed: seed ^ 0x5555)

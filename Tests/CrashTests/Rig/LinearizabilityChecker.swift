@@ -123,6 +123,14 @@ struct LinearizabilityChecker {
 
   /// Enters that the process has ended: what was deferred, and has not taken effect, never will.
   mutating func forgetDeferred() {
+    var reached: Set<Configuration> = []
+    for configuration in configurations {
+      explore(configuration) { found in
+        reached.insert(found)
+        return true
+      }
+    }
+    configurations = reached
     let left = open.indices.filter { open[$0].kind == .deferred }
     for place in left.reversed() {
       open.remove(at: place)

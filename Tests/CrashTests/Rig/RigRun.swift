@@ -89,6 +89,8 @@ final class RigRun {
       try open(&store)
       guard store.recovery.wasClosed == isClosed else { throw failure("after a close: \(store.recovery)") }
     case .restart:
+      // What is deferred may have been persisted on behalf of a write that was refused then: what is visible says so.
+      try compare(store)
       store.abandon()
       checker?.forgetDeferred()
       try open(&store)

@@ -14,32 +14,49 @@ struct StateEnumerator {
   private let space: SurvivalSpace
   /// Whether recovery may look at the unit.
   private let isRelevant: [Bool]
+  /// Whether every unit may be there or not, whatever the others do.
+  private let isFree: Bool
   private var generator: SeededGenerator
 
   init(_ image: CrashImage, relevantLines: (Int) -> Bool = { _ in true }, seed: UInt64) {
     units = image.units
     space = image.model.rules.space(of: image.units)
     isRelevant = image.units.map { relevantLines($0.line) }
+    isFree = space.lanes.allSatisfy { $0.count == 1 && $0[0].allSatisfy { $0.count == 1 } }
     generator = SeededGenerator(seed: seed)
   }
 
   var none: [Bool] { Array(repeating: false, count: units.count) }
   var all: [Bool] { Array(repeating: true, count: units.count) }
 
-  /// The states, `limit` of them at most, drawn at random where there are more. None and all are not among them.
+  /// The states, `limit` of them at most, drawn at random where there are more.
   mutating func states(limit: Int = .max) -> [[Bool]] {
-    var result = exhaustive(limit: Self.exhaustiveLimit) ?? families()
-    if result.count > limit {
-      result.shuffle(using: &generator)
-      result.removeLast(result.count - limit)
+    if var all = exhaustive(limit: Self.exhaustiveLimit) {
+      if all.count > limit {
+        all.shuffle(using: &generator)
+        all.removeLast(all.count - limit)
+      }
+      return all
     }
-    return result
+    let relevant = units.indices.filter { isRelevant[$0] }
+    let lines = Dictionary(grouping: relevant) { units[$0].line }.sorted { $0.key < $1.key }.map(\.value)
+    var members = family(relevant: relevant.count, lines: lines)
+    if members.count > limit {
+      members.shuffle(using: &generator)
+      members.removeLast(members.count - limit)
+    }
+    return members.map { member in
+      var state = state(of: member, relevant: relevant, lines: lines)
+      legalize(&state)
+      return state
+    }
   }
 
   // MARK: All
 
   /// All states, unless there are more than `limit`.
   func exhaustive(limit: Int) -> [[Bool]]? {
+    guard isAtMost(limit) else { return nil }
     var partial: [[Int]] = [[]]
     for lane in space.lanes {
       guard let states = laneStates(lane, limit: limit), states.count * partial.count <= limit else { return nil }
@@ -51,6 +68,25 @@ struct StateEnumerator {
       legalize(&state)
       return state
     }
+  }
+
+  /// Whether there are no more than so many states.
+  private func isAtMost(_ limit: Int) -> Bool {
+    var product = 1
+    for lane in space.lanes {
+      var sum = 1
+      for stage in lane {
+        var states = 1
+        for chain in stage {
+          states *= 1 + chain.count { isRelevant[$0] }
+          if states > limit { return false }
+        }
+        sum += states - 1
+      }
+      product *= sum
+      if product > limit { return false }
+    }
+    return true
   }
 
   /// The survivors in each state of a lane, of the relevant units.
@@ -73,63 +109,70 @@ struct StateEnumerator {
 
   // MARK: Families
 
-  private mutating func families() -> [[Bool]] {
-    let relevant = units.indices.filter { isRelevant[$0] }
-    var result: [[Bool]] = []
-    func add(_ state: [Bool]) {
-      var state = state
-      legalize(&state)
-      result.append(state)
-    }
-    // Every prefix of one line against the rest at none and at all.
-    let lines = Dictionary(grouping: relevant) { units[$0].line }
-    for (_, numbers) in lines.sorted(by: { $0.key < $1.key }) {
-      var some = none
-      var most = all
-      for number in numbers { most[number] = false }
-      add(most)
-      for number in numbers {
-        some[number] = true
-        most[number] = true
-        add(some)
-        add(most)
+  /// A state that a family has.
+  private enum Member {
+    /// So many of a line's first units, against all of the rest or none.
+    case line(Int, count: Int, rest: Bool)
+    /// Two units that are there, or missing, alone.
+    case pair(Int, Int, rest: Bool)
+    /// One at random.
+    case random(UInt64)
+  }
+
+  private mutating func family(relevant: Int, lines: [[Int]]) -> [Member] {
+    var members: [Member] = []
+    for (number, line) in lines.enumerated() {
+      for count in 0...line.count {
+        members.append(.line(number, count: count, rest: true))
+        members.append(.line(number, count: count, rest: false))
       }
     }
-    // Pairs of units, alone there and alone missing.
-    let pairs = relevant.count * (relevant.count - 1) / 2
+    let pairs = relevant * (relevant - 1) / 2
     for pair in 0..<min(pairs, Self.pairLimit) {
-      let (first, second) = pairs <= Self.pairLimit ? Self.pair(pair) : randomPair(relevant.count)
-      var some = none
-      var most = all
-      for number in [relevant[first], relevant[second]] {
-        some[number] = true
-        most[number] = false
-      }
-      add(some)
-      add(most)
+      let (first, second) = pairs <= Self.pairLimit ? Self.pair(pair) : randomPair(relevant)
+      members.append(.pair(first, second, rest: true))
+      members.append(.pair(first, second, rest: false))
     }
-    let order = lines.keys.sorted()
-    for round in 0..<Self.randomCount {
-      var state = none
-      switch round % 4 {
-      case 0:
-        // A prefix in the order of tickets, and a few units more or less.
-        let end = Int.random(in: 0...relevant.count, using: &generator)
-        for number in relevant.prefix(end) { state[number] = true }
-        for _ in 0..<2 { state[relevant[Int.random(in: relevant.indices, using: &generator)]].toggle() }
-      case 1:
-        for line in order where Bool.random(using: &generator) {
-          for number in lines[line] ?? [] { state[number] = true }
-        }
-      default:
-        let odds = Int.random(in: 1...7, using: &generator)
-        for number in relevant where Int.random(in: 0..<8, using: &generator) < odds { state[number] = true }
-      }
-      // What makes no difference takes any value, so that a mistake about that shows.
-      for number in units.indices where !isRelevant[number] { state[number] = Bool.random(using: &generator) }
-      add(state)
+    for _ in 0..<Self.randomCount { members.append(.random(generator.next())) }
+    return members
+  }
+
+  private func state(of member: Member, relevant: [Int], lines: [[Int]]) -> [Bool] {
+    switch member {
+    case .line(let line, let count, let rest):
+      var state = rest ? all : none
+      for (place, number) in lines[line].enumerated() { state[number] = place < count }
+      return state
+    case .pair(let first, let second, let rest):
+      var state = rest ? all : none
+      state[relevant[first]] = !rest
+      state[relevant[second]] = !rest
+      return state
+    case .random(let seed):
+      return randomState(seed, relevant: relevant, lines: lines)
     }
-    return result
+  }
+
+  private func randomState(_ seed: UInt64, relevant: [Int], lines: [[Int]]) -> [Bool] {
+    var generator = SeededGenerator(seed: seed)
+    var state = none
+    switch seed % 4 {
+    case 0:
+      // A prefix in the order of tickets, and a few units more or less.
+      let end = Int.random(in: 0...relevant.count, using: &generator)
+      for number in relevant.prefix(end) { state[number] = true }
+      for _ in 0..<2 { state[relevant[Int.random(in: relevant.indices, using: &generator)]].toggle() }
+    case 1:
+      for line in lines where Bool.random(using: &generator) {
+        for number in line { state[number] = true }
+      }
+    default:
+      let odds = Int.random(in: 1...7, using: &generator)
+      for number in relevant where Int.random(in: 0..<8, using: &generator) < odds { state[number] = true }
+    }
+    // What makes no difference takes any value, so that a mistake about that shows.
+    for number in units.indices where !isRelevant[number] { state[number] = Bool.random(using: &generator) }
+    return state
   }
 
   /// The pair with that number: (0, 1), (0, 2), (1, 2), (0, 3), …
@@ -154,6 +197,7 @@ struct StateEnumerator {
   /// Makes the state one that the medium may leave: what may not be there without something that is missing goes too.
   /// Units that make no difference come and go as the others need.
   func legalize(_ state: inout [Bool]) {
+    if isFree { return }
     for lane in space.lanes {
       var isComplete = true
       var lastStage = -1
