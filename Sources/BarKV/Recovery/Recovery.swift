@@ -197,7 +197,8 @@ struct Recovery {
     var ownership: Manifest?
     if access == .readWrite {
       let manifest = Manifest(
-        commit: (found?.commit ?? 0) + 1, ownerEpoch: epoch, sequence: sequence, ownerProcess: processIdentifier(), isClosed: false)
+        commit: (found?.commit ?? 0) + 1, ownerEpoch: epoch, sequence: sequence, ownerProcess: processIdentifier(),
+        isClosed: false)
       if let found {
         // What is known about the store may still be in a killed owner's caches, and the next commit overwrites the copy
         // before it: a power cut in between must not take both.
@@ -211,7 +212,8 @@ struct Recovery {
       ownership = manifest
       // All segments of an extent: a value's bytes where a header would be must not look like a damaged one later.
       let unused = unusedExtents.flatMap { Array($0.segment..<$0.segment + $0.span) }
-      try settle(survey, scans, verdict, log: log, erasing: survey.unreadable + unused, isClosed: closed != nil)
+      try settle(
+        survey, scans, verdict, log: log, freeing: unused, isClosed: closed != nil)
       for header in unusedExtents {
         segments.free(header.segment)
         space.giveBack(Array(header.segment..<header.segment + header.span))
@@ -265,8 +267,7 @@ struct Recovery {
   /// Leaves the region as decided: what was dropped can never be taken for a record again, and what was kept is durable,
   /// before anything is answered from it.
   private func settle(
-    _ survey: Survey, _ scans: [SegmentScan], _ verdict: LogVerdict, log: Log, erasing segments: [Int],
-    isClosed: Bool
+    _ survey: Survey, _ scans: [SegmentScan], _ verdict: LogVerdict, log: Log, freeing unused: [Int], isClosed: Bool
   ) throws(StoreError) {
     var changed = false
     // Later segments of a chain first: a crash between leaves them orphans still.
@@ -286,11 +287,12 @@ struct Recovery {
         changed = true
       }
     }
-    for segment in segments {
+    for segment in survey.unreadable {
       try SegmentHeader.erase(segment: segment, in: medium, geometry: geometry)
       changed = true
     }
-    for (segment, copy) in survey.damagedCopies where !segments.contains(segment) {
+    if isClosed { changed = try free(unused) || changed }
+    for (segment, copy) in survey.damagedCopies where !unused.contains(segment) {
       guard let header = (survey.logs + survey.extents).first(where: { $0.segment == segment }),
         !zip(scans, verdict.segments).contains(where: {
           $0.header.segment == segment && $0.isEmpty($1, geometry: geometry)
@@ -312,11 +314,19 @@ struct Recovery {
       try medium.flush(start..<start + Geometry.segmentHeaderBytes, site: .recoveryAccept)
       try medium.flush(from..<decided.cut, site: .recoveryAccept)
     }
-    for header in survey.extents where !segments.contains(header.segment) {
+    for header in survey.extents where !unused.contains(header.segment) {
       let start = geometry.segmentOffset(header.segment)
       try medium.flush(start..<start + Geometry.segmentHeaderBytes, site: .recoveryAccept)
     }
     try medium.barrier(0..<medium.length, site: .recoveryAccept)
+    // What replaced an extent's value is durable only now: erased before, both could be lost.
+    if !isClosed, try free(unused) { try medium.barrier(0..<medium.length, site: .recoveryErase) }
+  }
+
+  /// Erases the headers of extent segments that no key needs; whether there are any.
+  private func free(_ segments: [Int]) throws(StoreError) -> Bool {
+    for segment in segments { try SegmentHeader.erase(segment: segment, in: medium, geometry: geometry) }
+    return !segments.isEmpty
   }
 
   /// Whether the segment was whole once, and has lost its seal or what was its end since.
