@@ -35,6 +35,8 @@ final class Judge {
   private let tick: (Int) throws(RigStop) -> Void
   private var seen: Set<UInt64> = []
   private var levels: [Level] = []
+  /// Draws which states are looked at more closely. Not by their bytes: these name the process.
+  private var lots = SeededGenerator(seed: 0)
   private let checkLoads: Bool
 
   private struct Level {
@@ -74,6 +76,7 @@ final class Judge {
   /// Judges what a cut at this point may leave.
   func judge(_ image: CrashImage, oracle: Oracle, seed: UInt64) throws {
     count.points += 1
+    lots = SeededGenerator(seed: seed)
     var enumerator = StateEnumerator(image, seed: seed)
     guard !image.units.isEmpty else {
       _ = try judgeState(image, enumerator.none, oracle, nil)
@@ -102,6 +105,7 @@ final class Judge {
     _ image: CrashImage, _ survives: [Bool], _ oracle: Oracle, _ alike: AlikeStates?
   ) throws -> Bool {
     let level = level(0)
+    let lot = lots.next()
     alike?.begin()
     let hash = image.write(survives, to: level.buffer) { number, change in alike?.add(number, change) }
     let name = hash &+ oracle.identity &* 0x9E37_79B9_7F4A_7C15
@@ -112,14 +116,14 @@ final class Judge {
     if let alike, alike.isKnown {
       count.alike += 1
       // Some are opened all the same: they have to be judged as the others were.
-      guard checkLoads || hash & 63 == 0 else { return false }
+      guard checkLoads || lot & 63 == 0 else { return false }
     }
     count.states += 1
     let opened = try open(image, survives, oracle, number: 0)
     alike?.note(opened?.contents.loads ?? [], level.recorder.takeLoads())
     if let opened {
       defer { opened.store.abandon() }
-      try judgeDeeply(image, survives, opened, oracle, hash: CrashImage.mix(8, hash))
+      try judgeDeeply(image, survives, opened, oracle, lot: lot >> 6)
     }
     try tick(1)
     return true
@@ -172,22 +176,22 @@ final class Judge {
 
   /// Looks at a share of the states from all sides.
   private func judgeDeeply(
-    _ image: CrashImage, _ survives: [Bool], _ opened: Opened, _ oracle: Oracle, hash: UInt64
+    _ image: CrashImage, _ survives: [Bool], _ opened: Opened, _ oracle: Oracle, lot: UInt64
   ) throws {
     // What a cut in a creation left that nobody was told of may keep a torn superblock.
-    guard hash % effort.deepShare == 0, !oracle.mayBeMissing else { return }
+    guard lot % effort.deepShare == 0, !oracle.mayBeMissing else { return }
     do {
-      switch hash >> 32 & 3 {
+      switch lot >> 32 & 3 {
       case 0:
         try openTwice(opened)
       case 1:
         let cut = CrashImage(model: model, base: copy(image, survives))
-        try cutRecovery(cut, opened.recoveryEvents, digest: opened.digest, depth: 2, number: 1, seed: hash)
+        try cutRecovery(cut, opened.recoveryEvents, digest: opened.digest, depth: 2, number: 1, seed: lot)
       case 2:
         let cut = CrashImage(model: model, base: copy(image, survives))
-        try goOn(opened, cut, number: 1, seed: hash)
+        try goOn(opened, cut, number: 1, seed: lot)
       default:
-        try killThenCut(image.afterKill(survives), opened, oracle, seed: hash)
+        try killThenCut(image.afterKill(survives), opened, oracle, seed: lot)
       }
     } catch let failure as RigFailure {
       var failure = failure
@@ -236,7 +240,7 @@ final class Judge {
       if event.isCrashPoint, image.version != judged, !image.units.isEmpty {
         judged = image.version
         try judgeNested(image, oracle, number: number, seed: seed &+ UInt64(judged)) { survives, opened in
-          guard depth > 1, count.nested % 6 == 0 else { return }
+          guard depth > 1, CrashImage.mix(number, seed &+ UInt64(count.nested)) % 6 == 0 else { return }
           let cut = CrashImage(model: model, base: copy(image, survives))
           try cutRecovery(
             cut, opened.recoveryEvents, digest: digest, depth: depth - 1, number: number + 1, seed: seed ^ 0x5555)
