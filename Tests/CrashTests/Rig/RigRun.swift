@@ -156,8 +156,13 @@ final class RigRun {
 
   /// Whatever reached the region went through the recorder.
   private func checkReplay() throws {
+    guard Self.replays(image, to: live) else { throw failure("the events do not give the region's bytes") }
+  }
+
+  /// Whether the recorded events give exactly these bytes.
+  static func replays(_ image: CrashImage, to live: ImageBuffer) -> Bool {
     let replayed = ImageBuffer(count: live.count)
     _ = image.write(Array(repeating: true, count: image.units.count), to: replayed) { _, _ in }
-    guard replayed.equals(live) else { throw failure("the events do not give the region's bytes") }
+    return replayed.equals(live)
   }
 }
