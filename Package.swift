@@ -17,12 +17,12 @@ let crashTargets: [Target] =
   ? [
     .target(
       name: "CrashRig",
-      dependencies: ["BarKV", "CBarKV", .product(name: "SystemPackage", package: "swift-system")],
+      dependencies: ["BarKV", "CBarKV", "CTestSupport", .product(name: "SystemPackage", package: "swift-system")],
       path: "Tests/CrashTests/Rig", swiftSettings: strict),
     .executableTarget(
       name: "crashrig",
       dependencies: [
-        "BarKV", "CrashRig", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "BarKV", "CrashRig", "CTestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Tests/crashrig", swiftSettings: strict),
   ]
@@ -30,7 +30,7 @@ let crashTargets: [Target] =
   : [
     .testTarget(
       name: "CrashTests",
-      dependencies: ["BarKV", "CBarKV", .product(name: "SystemPackage", package: "swift-system")],
+      dependencies: ["BarKV", "CBarKV", "CTestSupport", .product(name: "SystemPackage", package: "swift-system")],
       swiftSettings: strict)
   ]
 

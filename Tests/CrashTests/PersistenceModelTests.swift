@@ -133,7 +133,8 @@ import Testing
   @Test(arguments: PersistenceModel.allCases) func familiesAreLegal(_ model: PersistenceModel) {
     var image = image(model)
     for (offset, thread) in [(0, 0), (64, 1), (128, 0), (64, 1)] {
-      image.apply(.streamingStore(site: .record, offset: offset, bytes: offset == 64 ? Self.second : Self.first), thread: thread)
+      image.apply(
+        .streamingStore(site: .record, offset: offset, bytes: offset == 64 ? Self.second : Self.first), thread: thread)
       image.apply(.fence(site: .record), thread: thread)
     }
     var enumerator = StateEnumerator(image, seed: 7)
@@ -145,8 +146,11 @@ import Testing
       #expect(again == state)
     }
     if model == .uncached {
-      #expect(states.allSatisfy { state in !(image.units.indices.contains { state[$0] && image.units[$0].offset == 128 }
-        && image.units.indices.contains { !state[$0] && image.units[$0].offset == 0 }) })
+      #expect(
+        states.allSatisfy { state in
+          !(image.units.indices.contains { state[$0] && image.units[$0].offset == 128 }
+            && image.units.indices.contains { !state[$0] && image.units[$0].offset == 0 })
+        })
     }
   }
 }

@@ -69,10 +69,14 @@ import Testing
   /// An oracle that allows the wrong thing only must make runs fail, be written out, and shrink.
   @Test func aFailureIsKeptAndShrunk() throws {
     let workload = Workload.random(seed: 12)
-    let failure = RigFailure(description: "made up", image: [1, 2, 3], oracle: Oracle(allowed: [5], mayBeMissing: true))
+    let failure = RigFailure(
+      description: "made up", image: [1, 2, 3], oracle: Oracle(allowed: [5], mayBeMissing: true))
     let deletes: (Operation) -> Bool = { if case .delete = $0 { true } else { false } }
     var long = workload
-    long.phases = [.alone([.put(key: 0, value: [1]), .delete(key: 0), .read(key: 1)]), .together([[.delete(key: 1)], [.read(key: 0)]])]
+    long.phases = [
+      .alone([.put(key: 0, value: [1]), .delete(key: 0), .read(key: 1)]),
+      .together([[.delete(key: 1)], [.read(key: 0)]]),
+    ]
     let shrinker = Shrinker { candidate in
       let count = candidate.phases.reduce(0) { sum, phase in
         switch phase {

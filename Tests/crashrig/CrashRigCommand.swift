@@ -1,5 +1,6 @@
 import ArgumentParser
 import BarKV
+import CTestSupport
 
 @testable import CrashRig
 
@@ -8,7 +9,8 @@ import BarKV
 struct CrashRigCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "crashrig",
-    abstract: "Runs workloads on recorded media, cuts the power everywhere, and judges every state that a cut may leave.",
+    abstract:
+      "Runs workloads on recorded media, cuts the power everywhere, and judges every state that a cut may leave.",
     discussion: "Without a limit it stops after 100,000 states. Exit code 1 says that a state was not right.")
 
   @Option(help: "Stop after so many seconds.") var seconds: Double?
@@ -30,6 +32,7 @@ struct CrashRigCommand: ParsableCommand {
 
   func run() throws {
     if let replay { return try Replay(path: replay).run() }
+    barkv_test_name_runs_in_signals()
     var settings = Rig.Settings()
     settings.seed = seed ?? UInt64.random(in: 1...(1 << 48))
     settings.firstRun = firstRun

@@ -14,7 +14,8 @@ enum ReportText {
     let rate = Int(Double(report.states) / max(report.seconds, 0.001))
     lines.append(
       "\(report.states) different states and \(report.nested) later cuts in \(report.runs) runs"
-        + " (\(report.concurrentRuns) with threads), \(rounded(report.seconds)) s, \(rate) states/s, seed \(report.seed)")
+        + " (\(report.concurrentRuns) with threads), \(rounded(report.seconds)) s, \(rate) states/s, seed \(report.seed)"
+    )
     for failure in report.failures {
       lines.append("FAILED: run \(failure.run), model \(failure.model.rawValue): \(failure.description)")
       lines.append("  smallest workload: \(failure.workload)")

@@ -46,7 +46,9 @@ import Testing
     #expect(store.statistics.writeCount >= 8)
   }
 
-  @Test(arguments: [PersistenceDomain.processOnly, .cacheFlush, .readBack]) func oneAWrite(domain: PersistenceDomain) throws {
+  @Test(arguments: [PersistenceDomain.processOnly, .cacheFlush, .readBack]) func oneAWrite(domain: PersistenceDomain)
+    throws
+  {
     let store = try Region(size: 4 << 20).create(domain: domain)
     #expect(store.persistence.domain == domain)
     try Self.expectOneEach(store)

@@ -2,10 +2,16 @@
 #ifndef CTESTSUPPORT_H
 #define CTESTSUPPORT_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
 /// fork(2), which Swift marks as unavailable: 0 in the child, the child's identifier in the parent, -1 on failure. The
 /// child of a process with one thread may go on as it likes.
 pid_t barkv_test_fork(void);
+
+/// Says on standard error which run a fatal signal (a trap among them) ended, and ends the process by it.
+void barkv_test_name_runs_in_signals(void);
+/// The run that this thread is at.
+void barkv_test_set_run(uint64_t seed, uint64_t run, const char *model);
 
 #endif

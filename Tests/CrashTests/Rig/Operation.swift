@@ -39,7 +39,8 @@ extension Operation: CustomStringConvertible {
     case .delete(let key): "delete(\(key))"
     case .batch(let changes):
       "batch(\(changes.map { "\($0.key): \(length($0.value))" }.joined(separator: ", ")))"
-    case .compareAndSwap(let key, let new, let isStale): "compareAndSwap(\(key), \(length(new))\(isStale ? ", stale" : ""))"
+    case .compareAndSwap(let key, let new, let isStale):
+      "compareAndSwap(\(key), \(length(new))\(isStale ? ", stale" : ""))"
     case .deferredPut(let key, let value): "deferredPut(\(key), \(length(value)))"
     case .deferredDelete(let key): "deferredDelete(\(key))"
     case .persist: "persist"

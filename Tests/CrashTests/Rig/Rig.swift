@@ -1,3 +1,4 @@
+import CTestSupport
 import Synchronization
 
 @testable import BarKV
@@ -100,6 +101,7 @@ final class Rig: Sendable {
       }
     }
     watchdog.note(worker, run: number)
+    unsafe barkv_test_set_run(settings.seed, UInt64(number), model.rawValue)
     var failure: RigFailure?
     do { try run.run() } catch { failure = error as? RigFailure }
     watchdog.rest(worker)

@@ -26,7 +26,9 @@ enum WriteBackRules: PersistenceRules {
   static func space(of units: [PendingUnit]) -> SurvivalSpace {
     let streamed = independent(units.indices.filter { units[$0].isStreamed }, units)
     var lines: [Int: SurvivalSpace.Chain] = [:]
-    for number in units.indices where !units[number].isStreamed { lines[units[number].line, default: []].append(number) }
+    for number in units.indices where !units[number].isStreamed {
+      lines[units[number].line, default: []].append(number)
+    }
     return SurvivalSpace(lanes: [[streamed + lines.sorted { $0.key < $1.key }.map(\.value)]])
   }
 }

@@ -20,7 +20,9 @@ enum WriteCombiningRules: PersistenceRules {
 
   static func space(of units: [PendingUnit]) -> SurvivalSpace {
     var groups: [Int: [Int: [Int]]] = [:]
-    for (number, unit) in units.enumerated() { groups[unit.thread, default: [:]][unit.group, default: []].append(number) }
+    for (number, unit) in units.enumerated() {
+      groups[unit.thread, default: [:]][unit.group, default: []].append(number)
+    }
     let lanes = groups.sorted { $0.key < $1.key }.map { _, stages in
       stages.sorted { $0.key < $1.key }.map { independent($0.value, units) }
     }
