@@ -16,7 +16,7 @@ struct CrashRigCommand: ParsableCommand {
   @Option(help: "Stop after so many seconds.") var seconds: Double?
   @Option(help: "Stop after so many different states.") var states: Int?
   @Option(help: "Stop after so many runs.") var runs: Int?
-  @Option(help: "The seed of everything that is drawn at random.") var seed: UInt64?
+  @Option(help: "The seed of everything that is drawn at random; else BARKV_SEED, else a new one.") var seed: UInt64?
   @Option(name: .customLong("run"), help: "The first run's number: with --runs 1, the run that failed.")
   var firstRun = 0
   @Option(help: "A model (\(PersistenceModel.allCases.map(\.rawValue).joined(separator: ", "))); may be repeated.")
@@ -34,7 +34,7 @@ struct CrashRigCommand: ParsableCommand {
     if let replay { return try Replay(path: replay).run() }
     barkv_test_name_runs_in_signals()
     var settings = Rig.Settings()
-    settings.seed = seed ?? UInt64.random(in: 1...(1 << 48))
+    settings.seed = seed ?? baseSeed
     settings.firstRun = firstRun
     if let runs { settings.runs = firstRun + runs }
     if let seconds { settings.seconds = seconds }
