@@ -33,7 +33,7 @@ final class EventRecorder: MediumObserver {
 
   func observe(_ event: MediumEvent) throws(StoreError) {
     append(.medium(event, thread: Int(barkv_thread_slot())))
-    jitter?.pause()
+    jitter?.pause(at: event)
   }
 
   func observe(load range: Range<Int>) {
@@ -77,8 +77,10 @@ final class Jitter: Sendable {
     generator = Locked(SeededGenerator(seed: seed))
   }
 
-  func pause() {
+  func pause(at event: MediumEvent) {
     let number = generator.withLock { $0.next() }
+    // A barrier takes its time, so that others wait for it and for the next.
+    if case .barrier = event { return sleepFor(microseconds: UInt32(number & 127)) }
     switch number % 8 {
     case 0: sleepFor(microseconds: UInt32(number >> 8 & 31))
     case 1, 2: sleepFor(microseconds: 0)

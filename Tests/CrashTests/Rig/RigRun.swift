@@ -60,7 +60,8 @@ final class RigRun {
 
   private func medium() throws(StoreError) -> Medium {
     try live.medium(
-      domain: model.rules.domain, sharesBarriers: workload.shape.sharesBarriers, observer: recorder)
+      domain: model.rules.domain, sharesBarriers: workload.shape.sharesBarriers || model == .file,
+      observer: recorder)
   }
 
   private func create() throws -> Store {

@@ -7,24 +7,30 @@ struct Shape: Sendable, Hashable {
   var keys: Int
   var sharesBarriers = false
 
-  static func random(using generator: inout SeededGenerator) -> Shape {
-    let shapes = [
-      Shape(size: 8 << 10, segment: 1 << 10, keys: 4), Shape(size: 8 << 10, segment: 1 << 10, keys: 8),
-      Shape(size: 16 << 10, segment: 1 << 10, keys: 6), Shape(size: 16 << 10, segment: 2 << 10, keys: 12),
-      Shape(size: 32 << 10, segment: 2 << 10, keys: 10), Shape(size: 64 << 10, segment: 4 << 10, keys: 12),
-    ]
-    // Small ones more often: they are full sooner, and cheaper.
-    let weights = [4, 3, 4, 3, 2, 1]
-    var pick = Int.random(in: 0..<weights.reduce(0, +), using: &generator)
-    for (shape, weight) in zip(shapes, weights) {
+  /// Small ones more often: they are full sooner, and cheaper.
+  private static let shapes: [(shape: Shape, weight: Int)] = [
+    (Shape(size: 8 << 10, segment: 1 << 10, keys: 4), 4), (Shape(size: 8 << 10, segment: 1 << 10, keys: 8), 3),
+    (Shape(size: 16 << 10, segment: 1 << 10, keys: 6), 4), (Shape(size: 16 << 10, segment: 2 << 10, keys: 12), 3),
+    (Shape(size: 32 << 10, segment: 2 << 10, keys: 10), 2), (Shape(size: 64 << 10, segment: 4 << 10, keys: 12), 1),
+  ]
+
+  /// With segments enough for two or three lanes.
+  private static let lanedShapes: [(shape: Shape, weight: Int)] = [
+    (Shape(size: 20 << 10, segment: 1 << 10, keys: 6), 3), (Shape(size: 28 << 10, segment: 1 << 10, keys: 6), 3),
+    (Shape(size: 64 << 10, segment: 2 << 10, keys: 8), 1), (Shape(size: 8 << 10, segment: 1 << 10, keys: 4), 1),
+  ]
+
+  static func random(isConcurrent: Bool, using generator: inout SeededGenerator) -> Shape {
+    let choice = isConcurrent ? lanedShapes : shapes
+    var pick = Int.random(in: 0..<choice.reduce(0) { $0 + $1.weight }, using: &generator)
+    var shape = choice[0].shape
+    for (candidate, weight) in choice {
+      shape = candidate
       pick -= weight
-      if pick < 0 {
-        var chosen = shape
-        chosen.sharesBarriers = Int.random(in: 0..<4, using: &generator) == 0
-        return chosen
-      }
+      if pick < 0 { break }
     }
-    return shapes[0]
+    shape.sharesBarriers = Int.random(in: 0..<(isConcurrent ? 2 : 6), using: &generator) == 0
+    return shape
   }
 
   var options: StoreOptions {
@@ -67,10 +73,11 @@ struct Workload: Sendable, Hashable {
 
   static func random(seed: UInt64) -> Workload {
     var generator = SeededGenerator(seed: seed)
-    let shape = Shape.random(using: &generator)
+    let isConcurrent = Int.random(in: 0..<3, using: &generator) == 0
+    let shape = Shape.random(isConcurrent: isConcurrent, using: &generator)
     var source = OperationSource(shape: shape, generator: generator)
     var phases: [Phase] = []
-    if source.chance(1, in: 3) {
+    if isConcurrent {
       for _ in 0..<source.number(in: 1...2) {
         phases.append(.alone(source.operations(source.number(in: 0...6), isConcurrent: false)))
         let threads = source.number(in: 2...3)
@@ -112,7 +119,7 @@ struct OperationSource {
     var operations: [Operation] = []
     while operations.count < count {
       if !isConcurrent, chance(1, in: 10) {
-        for _ in 0..<number(in: 1...5) { operations.append(deferred()) }
+        for _ in 0..<number(in: 1...(chance(1, in: 3) ? 14 : 4)) { operations.append(deferred()) }
         operations.append(chance(3, in: 4) ? .persist : write())
       } else if isConcurrent, chance(2, in: 5) {
         operations.append(.read(key: key(isConcurrent)))
