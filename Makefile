@@ -19,6 +19,14 @@ RELEASE_TESTS := -c release -Xswiftc -enable-testing
 
 fuzz: SECONDS ?= 60
 
+# The crash rig, optimised: it needs `@testable`, and a build folder of its own.
+CRASH_BUILD := BARKV_CRASH_RIG=1 $(SWIFT) build -c release -Xswiftc -enable-testing --scratch-path .build-crash \
+  --product crashrig
+CRASH_RIG := .build-crash/release/crashrig --directory .build-crash
+# Different states that `make test` judges: a minute or so on two processors.
+CRASH_STATES ?= 1500000
+crash: SECONDS ?= 600
+
 # Work of the benchmarks; `make bench RECORDS=1000000` changes it.
 bench: RECORDS ?= 10000000
 bench: ROUNDS ?= 5
@@ -28,8 +36,8 @@ bench-quick: ROUNDS ?= 3
 bench-quick: THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan fuzz build release format lint \
-  bench-quick bench clean
+.PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan fuzz crash build release format \
+  lint bench-quick bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +51,12 @@ run: setup ## a tour in two minutes: real data, a kill in the middle, nothing lo
 test: setup lint ## check the formatting, build everything, run all tests
 	$(SWIFT) build --product kvcli
 	$(SWIFT) test
+	$(CRASH_BUILD)
+	$(CRASH_RIG) --states $(CRASH_STATES)
+
+crash: setup ## judge what power cuts leave, for SECONDS=600 or as long as you say
+	$(CRASH_BUILD)
+	$(CRASH_RIG) --seconds $(SECONDS) --keep-going
 
 test-tsan: test-tsan-debug test-tsan-release ## the tests under ThreadSanitizer, debug and release: each sees other races
 
@@ -78,4 +92,4 @@ bench: setup ## 10 M records, two threads: takes a quarter of an hour and 13 GiB
 	@Scripts/bench --records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
 
 clean: ## remove everything that was built
-	rm -rf .build .build-tsan .build-asan .build-fuzz Benchmarks/.build
+	rm -rf .build .build-crash .build-tsan .build-asan .build-fuzz Benchmarks/.build

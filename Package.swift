@@ -8,6 +8,32 @@ let strict: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
+/// The crash rig reaches into the library by `@testable`, which an optimised build offers only when it is built with
+/// `-enable-testing`. So its tool is there when it is asked for, as `make crash` does, and a plain build does without.
+let buildsCrashRig = Context.environment["BARKV_CRASH_RIG"] == "1"
+
+let crashTargets: [Target] =
+  buildsCrashRig
+  ? [
+    .target(
+      name: "CrashRig",
+      dependencies: ["BarKV", "CBarKV", "CTestSupport", .product(name: "SystemPackage", package: "swift-system")],
+      path: "Tests/CrashTests/Rig", swiftSettings: strict),
+    .executableTarget(
+      name: "crashrig",
+      dependencies: [
+        "BarKV", "CrashRig", "CTestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Tests/crashrig", swiftSettings: strict),
+  ]
+  // The tests of the rig itself, with the rig's sources among them.
+  : [
+    .testTarget(
+      name: "CrashTests",
+      dependencies: ["BarKV", "CBarKV", "CTestSupport", .product(name: "SystemPackage", package: "swift-system")],
+      swiftSettings: strict)
+  ]
+
 let package = Package(
   name: "BarKV",
   products: [
@@ -52,10 +78,9 @@ let package = Package(
       name: "StoreProcess", dependencies: ["BarKV", "CTestSupport"], path: "Tests/StoreProcess", swiftSettings: strict),
     .testTarget(
       name: "BarKVTests", dependencies: ["BarKV", "BarKVFoundation", "CBarKV", "StoreProcess"], swiftSettings: strict),
-    .testTarget(name: "CrashTests", dependencies: ["BarKV"], swiftSettings: strict),
     .testTarget(
       name: "FormatTests", dependencies: ["BarKV"], exclude: ["Resources"], swiftSettings: strict),
     .testTarget(name: "ImageTests", dependencies: ["BarKV"], swiftSettings: strict),
     .testTarget(name: "CLITests", dependencies: ["BarKV", "kvcli"], swiftSettings: strict),
-  ]
+  ] + crashTargets
 )

@@ -2,6 +2,8 @@
 public enum PersistenceDomain: String, Sendable, Hashable, CaseIterable {
   /// Cache lines are written back by libpmem, or bypass the cache, and a store fence orders them.
   case cacheFlush
+  /// Lines bypass the cache; a store fence, and then a load from the region, push what was posted to the device.
+  case readBack
   /// The range is written to the file's device by `pmem_msync`.
   case fileSync
   /// A store fence only: the kernel's page cache holds the data.
@@ -12,6 +14,8 @@ public enum PersistenceDomain: String, Sendable, Hashable, CaseIterable {
 public enum PersistenceLevel: String, Sendable, Hashable, CaseIterable {
   /// Data survives loss of power, as far as the device keeps what it acknowledged.
   case persistent
+  /// Data has reached the device; whether it keeps it without power is the device's promise, which nobody has made.
+  case deviceAccepted
   /// Data survives the end of this process, but not of the machine.
   case process
 }

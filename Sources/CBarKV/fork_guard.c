@@ -6,7 +6,15 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+// Pages that were given back, for the next: to map and unmap one costs more than all else that opening a tiny store does.
+enum { SPARE_PAGES = 8 };
+static void *_Atomic spare[SPARE_PAGES];
+
 void *barkv_fork_guard_create(void) {
+  for (int i = 0; i < SPARE_PAGES; i++) {
+    void *page = atomic_load_explicit(&spare[i], memory_order_relaxed);
+    if (page != NULL && atomic_compare_exchange_strong(&spare[i], &page, NULL)) return page;
+  }
   size_t size = (size_t)sysconf(_SC_PAGESIZE);
   void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return NULL;
@@ -17,7 +25,13 @@ void *barkv_fork_guard_create(void) {
   return page;
 }
 
-void barkv_fork_guard_destroy(void *page) { munmap(page, (size_t)sysconf(_SC_PAGESIZE)); }
+void barkv_fork_guard_destroy(void *page) {
+  for (int i = 0; i < SPARE_PAGES; i++) {
+    void *none = NULL;
+    if (atomic_compare_exchange_strong(&spare[i], &none, page)) return;
+  }
+  munmap(page, (size_t)sysconf(_SC_PAGESIZE));
+}
 
 // Descriptors plus one; 0 is a free place. A fixed table, because the handler runs between fork and the child's first
 // instruction, where nothing may be allocated or locked.

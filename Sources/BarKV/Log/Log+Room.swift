@@ -152,6 +152,8 @@ extension Log {
   func openSegments(capacity: Int) throws(StoreError) -> [Manifest.OpenSegment] {
     var open: [Manifest.OpenSegment] = []
     for lane in 0..<laneCount where unsafe self[lane].pointee.segment >= 0 {
+      // A write that was refused may have opened the segment first: its header is durable before anything names it.
+      if unsafe !self[lane].pointee.isSettled { try settle(lane) }
       let segment = unsafe self[lane].pointee.segment
       open.append(
         Manifest.OpenSegment(segment: UInt32(segment), lines: UInt32(segments.used(segment))))

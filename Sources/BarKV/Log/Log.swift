@@ -103,7 +103,16 @@ final class Log: @unchecked Sendable {
   /// Gives back a lane.
   @inline(__always)
   func release(_ lane: Int) {
+    if unsafe !self[lane].pointee.isSettled { fenceUnsettled() }
     lock(lane).unlock()
+  }
+
+  /// A write that was refused may leave a header or a seal in flight. The next one in the lane may be another thread's, whose
+  /// barrier covers what this one has fenced.
+  @inline(never)
+  private func fenceUnsettled() {
+    // Where the medium fails, that barrier does too.
+    try? medium.fence(site: .segmentHeader)
   }
 
   // MARK: Appending: the caller holds the lane

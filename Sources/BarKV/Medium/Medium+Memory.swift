@@ -22,4 +22,19 @@ extension Medium {
       persistence: Persistence(domain: domain, level: .process, reason: "the region is memory of this process"),
       backing: .memory, sharesBarriers: sharesBarriers, observer: observer, canVanish: canVanish)
   }
+
+  /// A region in memory that the caller owns, and keeps until the medium is unmapped: for images by the thousand.
+  static func memory(
+    borrowing memory: UnsafeMutableRawBufferPointer, domain: PersistenceDomain, sharesBarriers: Bool = false,
+    observer: (any MediumObserver)? = nil
+  ) throws(StoreError) -> Medium {
+    guard let base = memory.baseAddress, memory.count > 0, memory.count % lineSize == 0 else {
+      throw .invalidSize(bytes: memory.count, reason: "it is no multiple of \(lineSize)")
+    }
+    precondition(domain != .fileSync, "memory has no file to synchronize")
+    return unsafe Medium(
+      base: base, length: memory.count, isWritable: true,
+      persistence: Persistence(domain: domain, level: .process, reason: "the region is memory of this process"),
+      backing: .borrowed, sharesBarriers: sharesBarriers, observer: observer)
+  }
 }

@@ -24,6 +24,10 @@ final class Medium: @unchecked Sendable {
   let backing: Backing
   private let observer: (any MediumObserver)?
   private let group: GroupBarrier?
+  /// Whether lines go past the cache.
+  private let streams: Bool
+  /// Whether a barrier ends with a load from the region.
+  private let readsBack: Bool
   private let barriers = StripedCounter()
   /// What of the region was lost since it was mapped.
   let loss = MediumLoss()
@@ -38,6 +42,8 @@ final class Medium: @unchecked Sendable {
     case file(MappedFile)
     /// Memory of this process, for tests and simulated devices.
     case memory
+    /// Memory that somebody else owns and frees.
+    case borrowed
   }
 
   init(
@@ -53,6 +59,8 @@ final class Medium: @unchecked Sendable {
     self.group = sharesBarriers ? GroupBarrier() : nil
     self.canVanish = canVanish
     if canVanish { loss.watch() }
+    streams = persistence.domain == .cacheFlush || persistence.domain == .readBack
+    readsBack = persistence.domain == .readBack
   }
 
   deinit {
@@ -77,6 +85,8 @@ final class Medium: @unchecked Sendable {
       unsafe file.close(mapping: base, length: length)
     case .memory:
       unsafe base.deallocate()
+    case .borrowed:
+      break
     }
   }
 
@@ -93,7 +103,7 @@ final class Medium: @unchecked Sendable {
       isWritable && offset >= 0 && (offset | count) % lineSize == 0 && count <= length &- offset,
       "a write outside the region, or of half a line")
     guard let start = source.baseAddress else { return }
-    if persistence.domain == .cacheFlush {
+    if streams {
       if observer != nil {
         try notify(.streamingStore(site: site, offset: offset, bytes: unsafe Array(source)))
       }
@@ -126,7 +136,7 @@ final class Medium: @unchecked Sendable {
     if observer != nil { try notify(.fence(site: site)) }
     // Without it a power cut may keep the acknowledgement's consequences and lose this thread's streamed lines.
     barkv_store_fence()
-    if group == nil && observer == nil {
+    if group == nil && observer == nil && !readsBack {
       barriers.add(1)
     } else {
       try slowBarrier(range, site: site)
@@ -139,11 +149,13 @@ final class Medium: @unchecked Sendable {
   private func slowBarrier(_ range: Range<Int>, site: MediumSite) throws(StoreError) {
     guard let group else {
       barriers.add(1)
-      return try notify(.barrier(site: site, range: range))
+      try notify(.barrier(site: site, range: range))
+      return try readBack(site: site)
     }
     try group.join(range) { (all) throws(StoreError) in
       barriers.add(1)
       try notify(.barrier(site: site, range: all))
+      try readBack(site: site)
       if persistence.domain == .fileSync {
         guard unsafe pmem_msync(base + all.lowerBound, all.count) == 0 else {
           throw .outcomeUnknown("msync: \(systemMessage(barkv_errno()))")
@@ -154,6 +166,14 @@ final class Medium: @unchecked Sendable {
     }
   }
 
+  /// Pushes what was fenced, by any thread, to the device: a read that the device answers overtakes no posted write before it.
+  private func readBack(site: MediumSite) throws(StoreError) {
+    guard readsBack else { return }
+    // The superblock's first line: it is always there, and nothing is written to it.
+    try notify(.readBack(site: site, offset: 0))
+    unsafe _ = barkv_read_back(base)
+  }
+
   /// Writes back a range that this thread did not write itself, or wrote before it started: what recovery accepts.
   ///
   /// Follow it with a ``barrier(_:site:)`` of the same range.
@@ -162,6 +182,12 @@ final class Medium: @unchecked Sendable {
     guard persistence.domain == .cacheFlush else { return }
     if observer != nil { try notify(.flush(site: site, range: range)) }
     unsafe pmem_flush(base + range.lowerBound, range.count)
+  }
+
+  /// Tells an observer that recovery loads from `range`: whatever recovery decides by has to be told, so that a test knows
+  /// which lines make no difference.
+  func note(load range: Range<Int>) {
+    if let observer { observer.observe(load: range) }
   }
 
   @inline(never)

@@ -24,6 +24,12 @@ enum MediumEvent: Sendable, Equatable {
   case fence(site: MediumSite)
   /// The domain's barrier: what was stored and fenced before it in `range` is durable now.
   case barrier(site: MediumSite, range: Range<Int>)
+  /// The load that ends a barrier where writes are posted: what was fenced before it has reached the device now.
+  case readBack(site: MediumSite, offset: Int)
+  /// Another device begins to write a range by itself.
+  case dma(offset: Int, length: Int, identifier: UInt64)
+  /// That device says that it is done.
+  case dmaDone(identifier: UInt64)
 }
 
 /// Sees every event of a medium: a recorder, or a simulated device.
@@ -32,4 +38,11 @@ enum MediumEvent: Sendable, Equatable {
 protocol MediumObserver: AnyObject, Sendable {
   /// Takes note of `event`. An error is the medium's failure.
   func observe(_ event: MediumEvent) throws(StoreError)
+
+  /// Takes note that recovery is about to load from `range`.
+  func observe(load range: Range<Int>)
+}
+
+extension MediumObserver {
+  func observe(load range: Range<Int>) {}
 }

@@ -50,6 +50,11 @@ struct Recovery {
   ) throws(StoreError) -> Store {
     let began = monotonicNanoseconds()
     try options.validate()
+    for copy in 0..<2 {
+      // A file that is no store may be shorter.
+      let offset = min(medium.length, copy * Geometry.metadataStride(regionBytes: medium.length))
+      medium.note(load: offset..<min(medium.length, offset + Superblock.encodedBytes))
+    }
     let found = try unsafe Superblock.read(from: medium.bytes, path: path)
     medium.expectPresence(at: found.damagedCopy == 0 ? found.superblock.geometry.superblockOffset(1) : 0)
     var recovery = Recovery(medium: medium, superblock: found.superblock, options: options, access: access)
@@ -68,11 +73,16 @@ struct Recovery {
   }
 
   private mutating func run(began: UInt64) throws(StoreError) -> Store {
+    for area in 0..<2 {
+      medium.note(load: geometry.manifestOffset(area)..<geometry.manifestOffset(area) + geometry.metadataStride)
+    }
     let manifests = unsafe Manifest.read(from: medium.bytes, superblock: superblock)
     let survey = surveySegments()
     let log = superblock
     let scans = parallelMap(survey.logs.count) { [medium] index in
-      unsafe SegmentScan(survey.logs[index], region: medium.bytes, superblock: log) { key in
+      let start = log.geometry.segmentOffset(survey.logs[index].segment)
+      medium.note(load: start..<start + log.geometry.segmentSize)
+      return unsafe SegmentScan(survey.logs[index], region: medium.bytes, superblock: log) { key in
         unsafe KeyHash.of(key, seed: log.seed)
       }
     }
@@ -97,8 +107,7 @@ struct Recovery {
     // A write that the crash tore may have taken any number up to the room there was: none of them is given out again.
     if closed == nil { sequence += UInt64(geometry.regionBytes / lineSize) }
     let store = try build(
-      survey, scans, verdict, closed: closed, epoch: epoch, sequence: sequence, commit: manifests.manifest?.commit ?? 0,
-      began: began)
+      survey, scans, verdict, closed: closed, epoch: epoch, sequence: sequence, found: manifests.manifest, began: began)
     return store
   }
 
@@ -109,6 +118,8 @@ struct Recovery {
     var segment = 0
     while segment < geometry.segmentCount {
       var span = 1
+      let start = geometry.segmentOffset(segment)
+      medium.note(load: start..<start + Geometry.segmentHeaderBytes)
       switch unsafe SegmentHeader.read(from: medium.bytes, segment: segment, superblock: superblock) {
       case .none(let isBlank):
         if !isBlank { survey.unreadable.append(segment) }
@@ -174,7 +185,7 @@ struct Recovery {
 
   private mutating func build(
     _ survey: Survey, _ scans: [SegmentScan], _ verdict: LogVerdict, closed: Manifest?, epoch: UInt64, sequence: UInt64,
-    commit: UInt64, began: UInt64
+    found: Manifest?, began: UInt64
   ) throws(StoreError) -> Store {
     let space = Space(geometry: geometry)
     let segments = SegmentTable(count: geometry.segmentCount)
@@ -201,14 +212,23 @@ struct Recovery {
     var ownership: Manifest?
     if access == .readWrite {
       let manifest = Manifest(
-        commit: commit + 1, ownerEpoch: epoch, sequence: sequence, ownerProcess: processIdentifier(), isClosed: false)
+        commit: (found?.commit ?? 0) + 1, ownerEpoch: epoch, sequence: sequence, ownerProcess: processIdentifier(),
+        isClosed: false)
+      if let found {
+        // What is known about the store may still be in a killed owner's caches, and the next commit overwrites the copy
+        // before it: a power cut in between must not take both.
+        let start = geometry.manifestOffset(Int(found.commit & 1))
+        try medium.flush(start..<start + geometry.metadataStride, site: .recoveryAccept)
+        try medium.barrier(start..<start + geometry.metadataStride, site: .recoveryAccept)
+      }
       // Before anything else is written: from here on no generation of an earlier owner is given out again, and what a
       // crash leaves of the rest is not held against a store that says it was closed.
       try manifest.write(to: medium, superblock: superblock)
       ownership = manifest
       // All segments of an extent: a value's bytes where a header would be must not look like a damaged one later.
       let unused = unusedExtents.flatMap { Array($0.segment..<$0.segment + $0.span) }
-      try settle(survey, scans, verdict, log: log, erasing: survey.unreadable + unused, isClosed: closed != nil)
+      try settle(
+        survey, scans, verdict, log: log, freeing: unused, isClosed: closed != nil)
       for header in unusedExtents {
         segments.free(header.segment)
         space.giveBack(Array(header.segment..<header.segment + header.span))
@@ -278,8 +298,7 @@ struct Recovery {
   /// Leaves the region as decided: what was dropped can never be taken for a record again, and what was kept is durable,
   /// before anything is answered from it.
   private func settle(
-    _ survey: Survey, _ scans: [SegmentScan], _ verdict: LogVerdict, log: Log, erasing segments: [Int],
-    isClosed: Bool
+    _ survey: Survey, _ scans: [SegmentScan], _ verdict: LogVerdict, log: Log, freeing unused: [Int], isClosed: Bool
   ) throws(StoreError) {
     var changed = false
     // Later segments of a chain first: a crash between leaves them orphans still.
@@ -300,11 +319,12 @@ struct Recovery {
         changed = true
       }
     }
-    for segment in segments {
+    for segment in survey.unreadable {
       try SegmentHeader.erase(segment: segment, in: medium, geometry: geometry)
       changed = true
     }
-    for (segment, copy) in survey.damagedCopies where !segments.contains(segment) {
+    if isClosed { changed = try free(unused) || changed }
+    for (segment, copy) in survey.damagedCopies where !unused.contains(segment) {
       guard let header = (survey.logs + survey.extents).first(where: { $0.segment == segment }),
         !zip(scans, verdict.segments).contains(where: {
           $0.header.segment == segment && $0.isEmpty($1, geometry: geometry)
@@ -326,16 +346,25 @@ struct Recovery {
       try medium.flush(start..<start + Geometry.segmentHeaderBytes, site: .recoveryAccept)
       try medium.flush(from..<decided.cut, site: .recoveryAccept)
     }
-    for header in survey.extents where !segments.contains(header.segment) {
+    for header in survey.extents where !unused.contains(header.segment) {
       let start = geometry.segmentOffset(header.segment)
       try medium.flush(start..<start + Geometry.segmentHeaderBytes, site: .recoveryAccept)
     }
     try medium.barrier(0..<medium.length, site: .recoveryAccept)
     // Not before what was dropped is gone for good: the seal would settle that, too.
     let unproven = zip(scans, verdict.segments).filter { $0.losesProof($1) }
-    guard !unproven.isEmpty else { return }
-    for (scan, _) in unproven { try writeSeal(scan.header) }
-    try medium.barrier(0..<medium.length, site: .seal)
+    if !unproven.isEmpty {
+      for (scan, _) in unproven { try writeSeal(scan.header) }
+      try medium.barrier(0..<medium.length, site: .seal)
+    }
+    // What replaced an extent's value is durable only now: erased before, both could be lost.
+    if !isClosed, try free(unused) { try medium.barrier(0..<medium.length, site: .recoveryErase) }
+  }
+
+  /// Erases the headers of extent segments that no key needs; whether there are any.
+  private func free(_ segments: [Int]) throws(StoreError) -> Bool {
+    for segment in segments { try SegmentHeader.erase(segment: segment, in: medium, geometry: geometry) }
+    return !segments.isEmpty
   }
 
   /// Whether the segment was whole once, and has lost its seal or what was its end since.

@@ -98,6 +98,22 @@ static inline void barkv_store_fence(void) {
 /// Orders all earlier loads and stores before all later ones.
 static inline void barkv_full_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
+/// Loads eight bytes from a device, after all earlier stores, and waits for the answer before anything later is done: writes
+/// that were posted to the device arrive before the answer leaves it.
+static inline uint64_t barkv_read_back(const void *address) {
+#if defined(__x86_64__)
+  // A store fence alone would let the load go ahead of the stores.
+  _mm_mfence();
+  uint64_t value = *(const volatile uint64_t *)address;
+  _mm_lfence();
+#else
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  uint64_t value = *(const volatile uint64_t *)address;
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+  return value;
+}
+
 /// Keeps the compiler from moving memory accesses across it; costs nothing at run time.
 static inline void barkv_compiler_fence(void) { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
 

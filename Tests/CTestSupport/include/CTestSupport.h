@@ -3,6 +3,7 @@
 #define CTESTSUPPORT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /// fork(2), which Swift marks as unavailable: 0 in the child, the child's identifier in the parent, -1 on failure. The
@@ -16,5 +17,9 @@ int barkv_test_bus_count(void);
 void *barkv_test_cut_off_mapping(void *place);
 /// Loads a byte.
 void barkv_test_touch(void *address);
+/// Says on standard error which run a fatal signal (a trap among them) ended, and ends the process by it.
+void barkv_test_name_runs_in_signals(void);
+/// The run that this thread is at.
+void barkv_test_set_run(uint64_t seed, uint64_t run, const char *model);
 
 #endif

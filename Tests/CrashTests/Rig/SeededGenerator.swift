@@ -25,8 +25,3 @@ let baseSeed: UInt64 = {
   if let text = unsafe getenv("BARKV_SEED"), let seed = UInt64(unsafe String(cString: text)) { return seed }
   return UInt64.random(in: 1...(1 << 48))
 }()
-
-/// The seeds of `count` cases; one, where `BARKV_SEED` names it.
-func seeds(_ count: Int) -> [UInt64] {
-  unsafe getenv("BARKV_SEED") == nil ? (0..<UInt64(count)).map { baseSeed &+ $0 } : [baseSeed]
-}
