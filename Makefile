@@ -8,10 +8,11 @@ SWIFT ?= swift
 SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources Fuzz/Package.swift \
   Fuzz/Sources/ImageFuzzer/ImageFuzzer.swift
 
-# A sanitizer's report ends the process with a code that kvcli never uses, so that no test takes it for an answer.
-TSAN_ENVIRONMENT := TSAN_OPTIONS=exitcode=99:atexit_sleep_ms=0
+# A sanitizer's report ends the process with a code that kvcli never uses, so that no test takes it for an answer. SIGBUS is
+# the store's own to handle. A forked child inherits threads that it can never join.
+TSAN_ENVIRONMENT := TSAN_OPTIONS=exitcode=99:atexit_sleep_ms=0:handle_sigbus=0:report_thread_leaks=0
 # The leak checker mistakes what XCTest keeps for leaks.
-ASAN_ENVIRONMENT := ASAN_OPTIONS=detect_leaks=0:exitcode=99
+ASAN_ENVIRONMENT := ASAN_OPTIONS=detect_leaks=0:exitcode=99:handle_sigbus=0
 # What runs on one thread a store has nothing for the thread sanitizer, at ten times the time.
 TSAN_TESTS := --skip CrashTests --skip ImageTests --skip FormatTests --skip CLITests
 # Tests reach internals through `@testable`, which an optimised build offers only when asked.

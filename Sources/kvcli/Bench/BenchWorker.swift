@@ -33,7 +33,7 @@ struct BenchWorker: ~Copyable {
   private var numbers: InlineArray<32, Int>
   private var keys: KeySequence
   private var value: BenchValue
-  private var targets: BenchTargets
+  private let targets: BenchTargets
   private var random: RandomGenerator
   /// Not 0 once a value was read that is not its record's.
   private var wrong: UInt64 = 0
@@ -148,12 +148,11 @@ struct BenchWorker: ~Copyable {
   @inline(never)
   private mutating func get(_ places: Range<Int>) throws {
     let store = store
-    var isWhole = true
-    try keys.forEachKey(in: places) { (key, place) throws(StoreError) in
-      let found = try store.withValue(of: key) { (value: RawSpan) -> Bool in targets.copy(value, to: place) }
-      if found != true { isWhole = false }
+    try keys.forEachKey(in: places) { key, place in
+      guard try store.withValue(of: key, { (value: RawSpan) -> Bool in targets.copy(value, to: place) }) == true else {
+        throw Self.lost
+      }
     }
-    guard isWhole else { throw Self.lost }
     for place in places { wrong |= targets.difference(at: place, from: numbers[place]) }
   }
 

@@ -70,13 +70,4 @@ struct FixedBytes: ~Copyable {
     precondition(offset >= 0 && offset < count)
     unsafe memory.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
   }
-
-  /// Sets the bytes from `offset` on.
-  @inline(__always)
-  mutating func set(_ bytes: RawSpan, at offset: Int) {
-    precondition(offset >= 0 && bytes.byteCount <= count &- offset)
-    unsafe bytes.withUnsafeBytes { bytes in
-      if let start = bytes.baseAddress { unsafe (memory + offset).copyMemory(from: start, byteCount: bytes.count) }
-    }
-  }
 }
