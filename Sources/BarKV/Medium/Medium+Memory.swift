@@ -23,9 +23,10 @@ extension Medium {
       backing: .memory, sharesBarriers: sharesBarriers, observer: observer, canVanish: canVanish)
   }
 
-  /// A region in memory that the caller owns, and keeps until the medium is unmapped: for images by the thousand.
+  /// A region in memory that `owner` keeps for as long as it lives, as the medium does: for images by the thousand.
   static func memory(
-    borrowing memory: UnsafeMutableRawBufferPointer, domain: PersistenceDomain, sharesBarriers: Bool = false,
+    borrowing memory: UnsafeMutableRawBufferPointer, owner: AnyObject, domain: PersistenceDomain,
+    sharesBarriers: Bool = false,
     observer: (any MediumObserver)? = nil
   ) throws(StoreError) -> Medium {
     guard let base = memory.baseAddress, memory.count > 0, memory.count % lineSize == 0 else {
@@ -35,6 +36,6 @@ extension Medium {
     return unsafe Medium(
       base: base, length: memory.count, isWritable: true,
       persistence: Persistence(domain: domain, level: .process, reason: "the region is memory of this process"),
-      backing: .borrowed, sharesBarriers: sharesBarriers, observer: observer)
+      backing: .borrowed(owner), sharesBarriers: sharesBarriers, observer: observer)
   }
 }

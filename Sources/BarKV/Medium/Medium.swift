@@ -43,7 +43,7 @@ final class Medium: @unchecked Sendable {
     /// Memory of this process, for tests and simulated devices.
     case memory
     /// Memory that somebody else owns and frees.
-    case borrowed
+    case borrowed(AnyObject)
   }
 
   init(

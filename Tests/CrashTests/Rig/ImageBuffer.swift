@@ -61,10 +61,11 @@ final class ImageBuffer: @unchecked Sendable {
     }
   }
 
-  /// A medium over these bytes. The buffer outlives it.
+  /// A medium over these bytes, which keeps the buffer.
   func medium(
     domain: PersistenceDomain, sharesBarriers: Bool = false, observer: (any MediumObserver)?
   ) throws(StoreError) -> Medium {
-    try unsafe Medium.memory(borrowing: bytes, domain: domain, sharesBarriers: sharesBarriers, observer: observer)
+    try unsafe Medium.memory(
+      borrowing: bytes, owner: self, domain: domain, sharesBarriers: sharesBarriers, observer: observer)
   }
 }
