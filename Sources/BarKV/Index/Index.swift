@@ -42,26 +42,32 @@ final class Index: @unchecked Sendable {
   private let tables: UnsafeMutablePointer<Atomic<UInt64>>
   private let partitions: UnsafeMutablePointer<Partition>
   private let epochs: Epochs
+  private let pool: TablePool
 
-  /// - Parameter regionBytes: decides the number of partitions: one for each 256 KiB, from 8 to 65,536.
-  init(regionBytes: Int, epochs: Epochs) {
+  /// - Parameters:
+  ///   - regionBytes: decides the number of partitions: one for each 256 KiB, from 8 to 65,536.
+  ///   - epochs: gives what it frees back to `pool`.
+  init(regionBytes: Int, epochs: Epochs, pool: TablePool) {
     var bits: UInt64 = 3
     while bits < 16, regionBytes >> 18 >= 1 << (bits + 1) { bits += 1 }
     partitionCount = 1 << Int(bits)
     partitionShift = 64 - bits
     self.epochs = epochs
+    self.pool = pool
     unsafe tables = .allocate(capacity: partitionCount)
     precondition(MemoryLayout<Partition>.stride == lineSize, "a partition is a line")
     let memory = UnsafeMutableRawPointer.allocate(byteCount: partitionCount * lineSize, alignment: lineSize)
     unsafe partitions = memory.bindMemory(to: Partition.self, capacity: partitionCount)
     for partition in 0..<partitionCount {
-      unsafe (tables + partition).initialize(to: Atomic(IndexTable(bucketCount: 1).word))
+      unsafe (tables + partition).initialize(to: Atomic(IndexTable(bucketCount: 1, from: pool).word))
       unsafe (partitions + partition).initialize(to: Partition())
     }
   }
 
   deinit {
-    for partition in 0..<partitionCount { unsafe table(partition).memory.deallocate() }
+    for partition in 0..<partitionCount {
+      unsafe pool.deallocate(table(partition).memory, bytes: table(partition).byteCount)
+    }
     unsafe tables.deallocate()
     unsafe partitions.deinitialize(count: partitionCount)
     unsafe partitions.deallocate()
@@ -216,7 +222,7 @@ final class Index: @unchecked Sendable {
   private func grow(_ partition: Int) -> IndexTable {
     let old = table(partition)
     let occupied = (0..<old.slotCount).count { old.slot($0).isOccupied }
-    let new = IndexTable(roomFor: occupied)
+    let new = IndexTable(roomFor: occupied, from: pool)
     new.fill(from: old)
     let state = unsafe partitions + partition
     let version = unsafe state.pointee.version.load(ordering: .relaxed)

@@ -20,10 +20,12 @@ struct IndexTable {
     self.word = word
   }
 
-  /// A table of `bucketCount` empty buckets.
-  init(bucketCount: Int) {
+  /// A table of `bucketCount` empty buckets, or a few more.
+  init(bucketCount wanted: Int, from pool: TablePool) {
+    let bytes = pool.size(for: wanted * lineSize)
+    let bucketCount = bytes / lineSize
     precondition(bucketCount >= 1 && bucketCount < 1 << Int(Self.countBits), "a partition of that size is not built")
-    let memory = unsafe allocateLines(bytes: bucketCount * lineSize)
+    let memory = unsafe pool.allocate(bytes)
     // Addresses have 48 bits, the lowest 6 of which are zero here.
     let address = UInt64(UInt(bitPattern: memory)) >> 6
     precondition(address >> (64 - Self.countBits) == 0, "an address beyond 48 bits")
@@ -148,7 +150,7 @@ struct IndexTable {
   }
 
   /// A table that `count` keys fill to three fifths: a third more makes it crowded.
-  init(roomFor count: Int) {
-    self.init(bucketCount: count * 5 / (3 * Self.slotsPerBucket) + 1)
+  init(roomFor count: Int, from pool: TablePool) {
+    self.init(bucketCount: count * 5 / (3 * Self.slotsPerBucket) + 1, from: pool)
   }
 }

@@ -190,11 +190,14 @@ struct Recovery {
     let space = Space(geometry: geometry)
     let segments = SegmentTable(count: geometry.segmentCount)
     let lifecycle = try Lifecycle()
-    let epochs = unsafe Epochs(gate: lifecycle.gate, allowsQuickReads: !options.verifiesReads && !medium.canVanish)
+    let pool = TablePool(regionBytes: geometry.regionBytes)
+    let epochs = unsafe Epochs(
+      gate: lifecycle.gate, allowsQuickReads: !options.verifiesReads && !medium.canVanish,
+      free: { unsafe pool.deallocate($0, bytes: $1) })
     let log = Log(
       medium: medium, superblock: superblock, space: space, segments: segments, options: options,
       sequence: sequence, ownerEpoch: epoch)
-    let index = Index(regionBytes: geometry.regionBytes, epochs: epochs)
+    let index = Index(regionBytes: geometry.regionBytes, epochs: epochs, pool: pool)
     for header in survey.extents {
       segments.adopt(
         header, salt: header.salt(seed: superblock.seed), usedLines: geometry.extentStart / lineSize)

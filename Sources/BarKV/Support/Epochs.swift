@@ -47,6 +47,8 @@ final class Epochs: @unchecked Sendable {
     var bytes = 0
   }
   private let garbage = unsafe Locked(Garbage())
+  /// Frees what was retired.
+  private let free: @Sendable (UnsafeMutableRawPointer, Int) -> Void
 
   /// Reclaiming is tried when this many pieces, or this many bytes, are waiting.
   private static var reclaimCount: Int { 64 }
@@ -55,8 +57,10 @@ final class Epochs: @unchecked Sendable {
   /// - Parameters:
   ///   - gate: outlives the epochs.
   ///   - allowsQuickReads: whether ``enterQuickly()`` may be had at all.
+  ///   - free: frees memory that was retired, of so many bytes.
   @unsafe
-  init(gate: Line, allowsQuickReads: Bool) {
+  init(gate: Line, allowsQuickReads: Bool, free: @escaping @Sendable (UnsafeMutableRawPointer, Int) -> Void) {
+    unsafe self.free = free
     unsafe lines = allocateAtomicWords(Self.slots, stride: Self.stride)
     for slot in 0..<Self.slots { unsafe lines[slot * Self.stride].store(Self.first, ordering: .relaxed) }
     unsafe self.gate = unsafe gate
@@ -67,7 +71,7 @@ final class Epochs: @unchecked Sendable {
 
   deinit {
     unsafe garbage.withLock { garbage in
-      unsafe garbage.list.forEach { unsafe $0.memory.deallocate() }
+      unsafe garbage.list.forEach { unsafe free($0.memory, $0.bytes) }
     }
     unsafe lines.deallocate()
   }
@@ -185,7 +189,7 @@ final class Epochs: @unchecked Sendable {
       let oldest = oldestReader()
       unsafe garbage.list.removeAll { item in
         guard unsafe item.epoch < oldest else { return false }
-        unsafe item.memory.deallocate()
+        unsafe free(item.memory, item.bytes)
         return true
       }
       unsafe garbage.bytes = garbage.list.reduce(0) { unsafe $0 + $1.bytes }

@@ -153,6 +153,13 @@ __attribute__((no_sanitize("thread"))) static inline uint32_t barkv_bucket_match
 #endif
 }
 
+// MARK: Huge pages: madvise, and alignment that mmap does not give.
+
+/// `length` zeroed bytes, a power of two, aligned to `length`, in huge pages where the kernel has them; NULL where there is
+/// no memory.
+void *barkv_huge_allocate(size_t length);
+void barkv_huge_free(void *memory, size_t length);
+
 // MARK: Futex and membarrier: system calls that libc does not wrap.
 
 /// Sleeps while `*word == expected`; may return early.
