@@ -22,7 +22,7 @@ struct CrashRigCommand: ParsableCommand {
   @Option(help: "A model (\(PersistenceModel.allCases.map(\.rawValue).joined(separator: ", "))); may be repeated.")
   var model: [String] = []
   @Option(help: "Judge at most so many states a point, for more workloads in the same time.") var perPoint: Int?
-  @Option(help: "Look at one in so many states from all sides.") var deepShare: UInt64 = 32
+  @Option(help: "Look at one in so many states from all sides.") var deepShare: UInt64 = 16
   @Option(help: "The number of threads.") var workers: Int?
   @Option(help: "Where the images of states go that are not right.") var directory = "."
   @Option(help: "Judge the state in this file instead.") var replay: String?

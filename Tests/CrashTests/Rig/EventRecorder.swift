@@ -81,10 +81,21 @@ final class Jitter: Sendable {
     let number = generator.withLock { $0.next() }
     // A barrier takes its time, so that others wait for it and for the next.
     if case .barrier = event { return sleepFor(microseconds: UInt32(number & 127)) }
+    // Between an extent's header and its bytes others may be done with theirs.
+    if event.isExtent, number & 3 == 0 { return sleepFor(microseconds: UInt32(number >> 8 & 511)) }
     switch number % 8 {
     case 0: sleepFor(microseconds: UInt32(number >> 8 & 31))
     case 1, 2: sleepFor(microseconds: 0)
     default: break
+    }
+  }
+}
+
+extension MediumEvent {
+  fileprivate var isExtent: Bool {
+    switch self {
+    case .store(.extent, _, _), .streamingStore(.extent, _, _): true
+    default: false
     }
   }
 }

@@ -9,7 +9,7 @@ final class Judge {
     /// States a point where recovery, or what follows it, is cut again.
     var nestedStatesPerPoint = 4
     /// One in so many states is looked at from all sides; the rest is opened and compared.
-    var deepShare: UInt64 = 32
+    var deepShare: UInt64 = 16
   }
 
   /// What was judged.
@@ -181,13 +181,13 @@ final class Judge {
     // What a cut in a creation left that nobody was told of may keep a torn superblock.
     guard lot % effort.deepShare == 0, !oracle.mayBeMissing else { return }
     do {
-      switch lot >> 32 & 3 {
+      switch lot >> 32 & 7 {
       case 0:
         try openTwice(opened)
-      case 1:
+      case 1, 2:
         let cut = CrashImage(model: model, base: copy(image, survives))
         try cutRecovery(cut, opened.recoveryEvents, oracle, depth: 2, number: 1, seed: lot)
-      case 2:
+      case 3, 4, 5:
         let cut = CrashImage(model: model, base: copy(image, survives))
         try goOn(opened, cut, number: 1, seed: lot)
       default:

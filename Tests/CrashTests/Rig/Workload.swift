@@ -14,10 +14,10 @@ struct Shape: Sendable, Hashable {
     (Shape(size: 32 << 10, segment: 2 << 10, keys: 10), 2), (Shape(size: 64 << 10, segment: 4 << 10, keys: 12), 1),
   ]
 
-  /// With segments enough for two or three lanes.
+  /// With segments enough for two or three lanes; in the last, threads share one.
   private static let lanedShapes: [(shape: Shape, weight: Int)] = [
     (Shape(size: 20 << 10, segment: 1 << 10, keys: 6), 3), (Shape(size: 28 << 10, segment: 1 << 10, keys: 6), 3),
-    (Shape(size: 64 << 10, segment: 2 << 10, keys: 8), 1), (Shape(size: 8 << 10, segment: 1 << 10, keys: 4), 1),
+    (Shape(size: 64 << 10, segment: 2 << 10, keys: 8), 1), (Shape(size: 12 << 10, segment: 1 << 10, keys: 4), 4),
   ]
 
   static func random(isConcurrent: Bool, using generator: inout SeededGenerator) -> Shape {
@@ -101,6 +101,8 @@ struct OperationSource {
   private let threshold: Int
   /// Runs that put more than they delete fill the store; others turn it over.
   private let deletes: Int
+  /// Of so many values, and one, two are long.
+  private let shortValues: Int
   private var serial: UInt8 = 0
 
   init(shape: Shape, generator: SeededGenerator) {
@@ -110,6 +112,7 @@ struct OperationSource {
     longest = min(3000, geometry?.maximumValueLength ?? 0)
     threshold = geometry?.extentThreshold ?? 0
     deletes = Int.random(in: 1...6, using: &self.generator)
+    shortValues = [3, 11, 11, 20].randomElement(using: &self.generator) ?? 11
   }
 
   mutating func number(in range: ClosedRange<Int>) -> Int { Int.random(in: range, using: &generator) }
@@ -164,7 +167,7 @@ struct OperationSource {
   mutating func value() -> [UInt8] {
     serial &+= 1
     let length =
-      switch number(in: 0...11) {
+      switch number(in: 0...shortValues) {
       case 0: number(in: 0...3)
       case 1: number(in: threshold - 1...max(threshold, longest))
       case 2: number(in: max(0, threshold - 3)...threshold + 70)
