@@ -71,7 +71,7 @@ struct Superblock: Sendable, Equatable {
     let second = unsafe decode(bytes, at: stride, path: path)
     switch (first, second) {
     case (.valid(let superblock), .valid(let other)):
-      guard superblock == other else { throw .corrupt("the superblock's copies differ") }
+      guard superblock == other || Mutant.acceptsDifferentSuperblocks.isActive else { throw .corrupt("the superblock's copies differ") }
       return (superblock, nil)
     case (.refused(let error), _): throw error
     case (.valid(let superblock), _): return (superblock, stride)
@@ -96,7 +96,7 @@ struct Superblock: Sendable, Equatable {
       let isGenuine = computed == stored || computed == stored.byteSwapped
       return isGenuine ? .refused(error) : .damaged(looks: error)
     }
-    guard computed == stored else { return .damaged(looks: nil) }
+    guard computed == stored || Mutant.acceptsSuperblockChecksum.isActive else { return .damaged(looks: nil) }
     do throws(StoreError) {
       return .valid(try unsafe fields(block))
     } catch {
