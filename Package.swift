@@ -12,8 +12,14 @@ let strict: [SwiftSetting] = [
 /// `-enable-testing`. So its tool is there when it is asked for, as `make crash` does, and a plain build does without.
 let buildsCrashRig = Context.environment["BARKV_CRASH_RIG"] == "1"
 
-/// The gate on the tests needs of the tests only those that damage images: see Scripts/mutate.
+/// The gate on the tests themselves (Scripts/mutate) needs the rig, and of the other tests those that damage images.
 let buildsMutants = Context.environment["BARKV_MUTANTS"] == "1"
+
+let damageTests: [Target] = [
+  .testTarget(
+    name: "DamageTests", dependencies: ["BarKV"], path: "Tests/BarKVTests",
+    sources: ["Damage", "ImageFuzzing", "Support", "TemporaryFile.swift"], swiftSettings: strict)
+]
 
 let crashTargets: [Target] =
   buildsCrashRig
@@ -88,5 +94,5 @@ let package = Package(
     .executableTarget(
       name: "StoreProcess", dependencies: ["BarKV", "CTestSupport"], path: "Tests/StoreProcess", swiftSettings: strict),
     .testTarget(name: "ImageTests", dependencies: ["BarKV"], swiftSettings: strict),
-  ] + crashTargets + (buildsMutants ? [] : otherTests)
+  ] + crashTargets + (buildsMutants ? damageTests : otherTests)
 )

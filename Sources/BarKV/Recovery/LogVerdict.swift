@@ -78,7 +78,9 @@ struct LogVerdict {
       for fragment in scan.fragments where fragment.offset < segments[index].cut {
         if fragment.offset < segments[index].settledUpTo {
           present[fragment.content.sequence, default: 0] += fragment.content.total
-        } else if fragment.isWhole || Mutant.countsTornFragment.isActive, !isCutWithin(fragment, scan: scan, cut: segments[index].cut) {
+        } else if fragment.isWhole || Mutant.countsTornFragment.isActive,
+          !isCutWithin(fragment, scan: scan, cut: segments[index].cut)
+        {
           present[fragment.content.sequence, default: 0] += fragment.content.count
         }
       }

@@ -325,7 +325,8 @@ struct Recovery {
         continue
       }
       let dropped = Mutant.keepsDropped.isActive ? [] : scans[index].droppedRecords(decided)
-      let hidden = decided.isSettled || Mutant.keepsHidden.isActive ? [] : scans[index].hidden.filter { $0 >= decided.cut }
+      let hidden =
+        decided.isSettled || Mutant.keepsHidden.isActive ? [] : scans[index].hidden.filter { $0 >= decided.cut }
       for offset in dropped + hidden + tornStart(scans[index], decided) {
         try unsafe zeros.span.bytes.withUnsafeBytes { (line) throws(StoreError) in
           try unsafe medium.write(line, at: offset, site: .erasedRecord)

@@ -32,7 +32,8 @@ struct Replay {
     guard let existing = index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) }) else {
       return index.insert(place, line: line, change: new)
     }
-    guard let other = log.sequence(ofRecordAt: existing.line * lineSize), other < entry.sequence || Mutant.lastReadWins.isActive
+    guard let other = log.sequence(ofRecordAt: existing.line * lineSize),
+      other < entry.sequence || Mutant.lastReadWins.isActive
     else { return }
     let old = contribution(log.footprint(ofRecordAtLine: existing.line))
     index.replace(
