@@ -37,7 +37,7 @@ bench-quick: ROUNDS ?= 3
 bench-quick: THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan fuzz crash build release format \
+.PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan fuzz crash mutate build release format \
   lint bench-quick bench clean
 
 help: ## list the targets
@@ -58,6 +58,9 @@ test: setup lint ## check the formatting, build everything, run all tests
 crash: setup ## judge what power cuts leave, for SECONDS=600 or as long as you say
 	$(CRASH_BUILD)
 	$(CRASH_RIG) --seconds $(SECONDS) --keep-going
+
+mutate: setup ## the tests tested: breaks the store in 200 places, and sees which tests notice
+	@Scripts/mutate
 
 test-tsan: test-tsan-debug test-tsan-release ## the tests under ThreadSanitizer, debug and release: each sees other races
 
@@ -93,4 +96,4 @@ bench: setup ## 10 M records, two threads: takes a quarter of an hour and 13 GiB
 	@Scripts/bench --records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
 
 clean: ## remove everything that was built
-	rm -rf .build .build-crash .build-tsan .build-asan .build-fuzz Benchmarks/.build
+	rm -rf .build .build-crash .build-mutants .build-tsan .build-asan .build-fuzz Benchmarks/.build

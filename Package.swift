@@ -12,6 +12,15 @@ let strict: [SwiftSetting] = [
 /// `-enable-testing`. So its tool is there when it is asked for, as `make crash` does, and a plain build does without.
 let buildsCrashRig = Context.environment["BARKV_CRASH_RIG"] == "1"
 
+/// The gate on the tests themselves (Scripts/mutate) needs the rig, and of the other tests those that damage images.
+let buildsMutants = Context.environment["BARKV_MUTANTS"] == "1"
+
+let damageTests: [Target] = [
+  .testTarget(
+    name: "DamageTests", dependencies: ["BarKV"], path: "Tests/BarKVTests",
+    sources: ["Damage", "ImageFuzzing", "Support", "TemporaryFile.swift"], swiftSettings: strict)
+]
+
 let crashTargets: [Target] =
   buildsCrashRig
   ? [
@@ -33,6 +42,14 @@ let crashTargets: [Target] =
       dependencies: ["BarKV", "CBarKV", "CTestSupport", .product(name: "SystemPackage", package: "swift-system")],
       swiftSettings: strict)
   ]
+
+let otherTests: [Target] = [
+  .testTarget(
+    name: "BarKVTests", dependencies: ["BarKV", "BarKVFoundation", "CBarKV", "StoreProcess"], swiftSettings: strict),
+  .testTarget(
+    name: "FormatTests", dependencies: ["BarKV"], exclude: ["Resources"], swiftSettings: strict),
+  .testTarget(name: "CLITests", dependencies: ["BarKV", "kvcli"], swiftSettings: strict),
+]
 
 let package = Package(
   name: "BarKV",
@@ -76,11 +93,6 @@ let package = Package(
     // Another process that uses a store: to be killed, to hold a lock, to fork.
     .executableTarget(
       name: "StoreProcess", dependencies: ["BarKV", "CTestSupport"], path: "Tests/StoreProcess", swiftSettings: strict),
-    .testTarget(
-      name: "BarKVTests", dependencies: ["BarKV", "BarKVFoundation", "CBarKV", "StoreProcess"], swiftSettings: strict),
-    .testTarget(
-      name: "FormatTests", dependencies: ["BarKV"], exclude: ["Resources"], swiftSettings: strict),
     .testTarget(name: "ImageTests", dependencies: ["BarKV"], swiftSettings: strict),
-    .testTarget(name: "CLITests", dependencies: ["BarKV", "kvcli"], swiftSettings: strict),
-  ] + crashTargets
+  ] + crashTargets + (buildsMutants ? damageTests : otherTests)
 )

@@ -137,6 +137,7 @@ extension Store {
       do throws(StoreError) {
         let written = try poisoning { () throws(StoreError) in try unsafe log.writeExtent(value) }
         planned[index].extent = written.reference
+        if Mutant.barrierOfLastExtent.isActive { extents = nil }
         extents =
           extents.map {
             min($0.lowerBound, written.range.lowerBound)..<max($0.upperBound, written.range.upperBound)
@@ -146,7 +147,7 @@ extension Store {
         break
       }
     }
-    if let extents { try poisoning { () throws(StoreError) in try medium.barrier(extents, site: .extent) } }
+    if let extents { try poisoning { () throws(StoreError) in try medium.barrier(extents, site: .batchExtents) } }
     if let failure { throw failure }
     return planned
   }
@@ -174,7 +175,7 @@ extension Store {
           log.segments.addDead(1, segment: superblock.geometry.segment(at: offset))
         } else if number > 0 {
           // Deferred writes survive as a prefix: what an earlier segment holds is durable before a later one begins.
-          try log.settle(lane)
+          try log.settle(lane, site: .deferredPart)
         }
         for position in next..<next + part.count {
           try unsafe append(&planned[position], bytes, lane: lane, sequence: first + UInt64(position))
@@ -182,7 +183,9 @@ extension Store {
         next += part.count
       }
       // One barrier for all. Nothing is visible before it: a reader could otherwise see half a batch that a crash undoes.
+      if Mutant.batchVisibleBeforeBarrier.isActive { for item in planned { unsafe publish(item, bytes, lane: lane) } }
       try log.settle(lane)
+      if Mutant.batchVisibleBeforeBarrier.isActive { return }
       for item in planned { unsafe publish(item, bytes, lane: lane) }
     }
     // What was set aside for keys that were present already.

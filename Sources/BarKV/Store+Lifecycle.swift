@@ -130,9 +130,9 @@ extension Store {
       do throws(StoreError) {
         manifest.openSegments = try log.openSegments(capacity: Manifest.capacity(superblock.geometry))
         manifest.commit += 1
-        manifest.sequence = log.sequence.load(ordering: .relaxed)
+        manifest.sequence = Mutant.closingForgetsSequence.isActive ? 0 : log.sequence.load(ordering: .relaxed)
         manifest.isClosed = true
-        try manifest.write(to: medium, superblock: superblock)
+        try manifest.write(to: medium, superblock: superblock, site: .closingManifest)
       } catch {
         failure = error
       }

@@ -38,15 +38,21 @@ extension Store {
     do throws(StoreError) {
       var manifest = Manifest(commit: 1)
       manifest.isClosed = true
-      try manifest.write(to: medium, superblock: superblock)
+      if !Mutant.superblockBeforeManifest.isActive {
+        try manifest.write(to: medium, superblock: superblock, site: .creatingManifest)
+      }
       let encoded = superblock.encoded()
       // The copies last, and one by one: a region that has a superblock has everything that it says.
-      for copy in [1, 0] {
+      for copy in Mutant.firstSuperblockFirst.isActive ? [0, 1] : [1, 0] {
         let offset = geometry.superblockOffset(copy)
+        let site: MediumSite = copy == 1 ? .secondSuperblock : .superblock
         try unsafe encoded.span.bytes.withUnsafeBytes { (bytes) throws(StoreError) in
-          try unsafe medium.write(bytes, at: offset, site: .superblock)
+          try unsafe medium.write(bytes, at: offset, site: site)
         }
-        try medium.barrier(offset..<offset + Superblock.encodedBytes, site: .superblock)
+        try medium.barrier(offset..<offset + Superblock.encodedBytes, site: site)
+      }
+      if Mutant.superblockBeforeManifest.isActive {
+        try manifest.write(to: medium, superblock: superblock, site: .creatingManifest)
       }
       return try Recovery.open(medium, path: path, access: .readWrite, options: options)
     } catch {

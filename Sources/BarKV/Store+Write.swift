@@ -126,11 +126,12 @@ extension Store {
         index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
         ?? unreadable(place, keyLength: key.count)
       // A reader must not see the record before it is durable: that is what the crash after this line could take back.
-      try log.settle(lane)
+      if !Mutant.putVisibleBeforeBarrier.isActive { try log.settle(lane) }
       let extentLines = extent.map { log.extentLines(bytes: $0.length) } ?? 0
       publishPut(
         place, line: offset / lineSize, liveLines: lines &+ extentLines, tombstone: tombstone, existing: existing,
         lane: lane)
+      if Mutant.putVisibleBeforeBarrier.isActive { try log.settle(lane) }
     }
   }
 
@@ -166,6 +167,11 @@ extension Store {
       try log.acquireLane(bytes: lines * lineSize, purpose: .delete)
     }
     defer { log.release(lane) }
+    if Mutant.deleteWithoutTombstone.isActive {
+      publishDelete(
+        place, existing: existing, tombstoneOffset: existing.line * lineSize, tombstoneLines: 0, lane: lane)
+      return true
+    }
     try poisoning { () throws(StoreError) in
       let offset = try unsafe log.append(
         lane, kind: .delete, sequence: log.takeSequence(), keyLength: key.count, valueLength: 0
@@ -173,8 +179,9 @@ extension Store {
         unsafe barkv_copy_key(body, key.baseAddress!, key.count)
       }
       // Absent before the tombstone is durable would be absent before the crash and present after it.
-      try log.settle(lane)
+      if !Mutant.deleteVisibleBeforeBarrier.isActive { try log.settle(lane) }
       publishDelete(place, existing: existing, tombstoneOffset: offset, tombstoneLines: lines, lane: lane)
+      if Mutant.deleteVisibleBeforeBarrier.isActive { try log.settle(lane) }
     }
     return true
   }
@@ -212,7 +219,9 @@ extension Store {
   @inline(__always)
   func beginWrite() throws(StoreError) {
     try checkWritable()
-    if deferredWrites.count.load(ordering: .acquiring) > 0 { try persistDeferred() }
+    if deferredWrites.count.load(ordering: .acquiring) > 0, !Mutant.writeOvertakesDeferred.isActive {
+      try persistDeferred()
+    }
   }
 
   /// Whether a value is kept in an extent, not in its record.

@@ -115,8 +115,13 @@ import Testing
   @Test(arguments: [0, 1]) func oneDamagedSuperblockIsReported(_ damaged: Int) throws {
     let sample = try SampleStore()
     // Any byte will do: one of the magic, one of the geometry, one of the seed, one that means nothing, the checksum.
-    for offset in [0, 9, 12, 24, 35, 41, 75, 200, 252] {
-      let file = try TemporaryFile(store { block, copy in if copy == damaged { block[offset] ^= 0x11 } })
+    // All of them, too: zeros are their own checksum.
+    for offset in [0, 9, 12, 24, 35, 41, 75, 200, 252, nil] {
+      let file = try TemporaryFile(
+        store { block, copy in
+          guard copy == damaged else { return }
+          if let offset { block[offset] ^= 0x11 } else { block = [UInt8](repeating: 0, count: block.count) }
+        })
       for access in [Access.readOnly, .readWrite] {
         let store = try Store.open(at: file.address, access: access)
         #expect(store.recovery.damage.map(\.kind) == [.superblock])

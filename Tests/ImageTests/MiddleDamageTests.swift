@@ -161,4 +161,48 @@ import Testing
     try store.close()
     #expect(try Image.open(keeper.bytes).contents() == [Array("new".utf8): Array("value".utf8)])
   }
+
+  /// A header that was written to the wrong place is none there, whatever its checksum.
+  @Test func aHeaderInAForeignPlaceIsNone() throws {
+    let geometry = try Image.Map(sample.closed).superblock.geometry
+    let headers = try Image.Map(sample.closed).segments
+    let header = try #require(headers.first { $0.kind == .log })
+    let free = try #require((0..<geometry.segmentCount).first { !headers.map(\.segment).contains($0) })
+    var image = sample.closed
+    let line = Array(image[geometry.segmentOffset(header.segment)..<geometry.segmentOffset(header.segment) + lineSize])
+    image.replaceSubrange(geometry.segmentOffset(free)..<geometry.segmentOffset(free) + 2 * lineSize, with: line + line)
+    let store = try Image.open(image)
+    #expect(store.recovery.damage.map(\.offset) == [UInt64(geometry.segmentOffset(free))])
+    #expect(store.recovery.damage.map(\.kind) == [.segmentHeader])
+    #expect(try store.contents() == contents())
+  }
+
+  /// A record that is newest again, since the one that replaced it is damaged, refers to an extent whose segment another
+  /// value has now.
+  @Test func anExtentThatIsAnotherValuesNow() throws {
+    let blank = [UInt8](repeating: 0, count: 16 << 10)
+    let keeper = ImageKeeper(blank)
+    let geometry = try Geometry(regionBytes: blank.count, segmentSize: 1 << 10)
+    let first = try Store.create(
+      on: Medium.memory(image: blank, observer: keeper), geometry: geometry, path: "memory", options: StoreOptions())
+    try first.put([UInt8](repeating: 1, count: 500), for: "old")
+    try first.put("short", for: "old")
+    try first.put("proof", for: "next")
+    try first.close()
+    let second = try Image.open(keeper.bytes, access: .readWrite, keeper: keeper)
+    var number = 0
+    // Until the segment of the old value is used again.
+    let place = try #require(try Image.Map(keeper.bytes).records(of: "old").first)
+    let reference = try #require(second.log.extentReference(ofRecordAtLine: place.offset / lineSize))
+    while second.log.segments.kind(geometry.segment(at: reference.offset)) != .extents {
+      try second.put([UInt8](repeating: 2, count: 500), for: "new/\(number)")
+      number += 1
+    }
+    try second.close()
+    let map = try Image.Map(keeper.bytes)
+    let damaged = damaging(keeper.bytes, at: try #require(map.records(of: "old").last).offset)
+    let store = try Image.open(damaged)
+    #expect(store.recovery.damageCount == 1)
+    #expect(throws: StoreError.damagedRecord(offset: UInt64(place.offset))) { try store.get("old") }
+  }
 }

@@ -29,8 +29,11 @@ struct CrashRigCommand: ParsableCommand {
   @Flag(help: "Go on after a failure.") var keepGoing = false
   @Flag(inversion: .prefixedNo, help: "Make failing workloads small.") var shrink = true
   @Flag(help: "Print the report as JSON.") var json = false
+  @Flag(help: "List the mutants of a build that has them, and the models that each makes a difference to.")
+  var listMutants = false
 
   func run() throws {
+    if listMutants { return try MutantList.print() }
     if let replay { return try Replay(path: replay).run() }
     barkv_test_name_runs_in_signals()
     var settings = Rig.Settings()

@@ -52,7 +52,7 @@ struct Lane: ~Copyable {
   /// Remembers that `range` was written and not yet made durable.
   @inline(__always)
   mutating func soil(_ range: Range<Int>) {
-    if isSettled {
+    if isSettled || Mutant.barrierOfLastRecord.isActive {
       dirty = range
       isSettled = false
     } else {

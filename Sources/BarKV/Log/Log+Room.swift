@@ -153,7 +153,7 @@ extension Log {
     var open: [Manifest.OpenSegment] = []
     for lane in 0..<laneCount where unsafe self[lane].pointee.segment >= 0 {
       // A write that was refused may have opened the segment first: its header is durable before anything names it.
-      if unsafe !self[lane].pointee.isSettled { try settle(lane) }
+      if unsafe !self[lane].pointee.isSettled { try settle(lane, site: .closingSegment) }
       let segment = unsafe self[lane].pointee.segment
       open.append(
         Manifest.OpenSegment(segment: UInt32(segment), lines: UInt32(segments.used(segment))))
@@ -177,7 +177,7 @@ extension Log {
 
   /// Makes durable seals that no record follows.
   private func settleSeals(_ lane: Int) throws(StoreError) {
-    try unsafe medium.barrier(self[lane].pointee.dirty, site: .seal)
+    try unsafe medium.barrier(self[lane].pointee.dirty, site: .closingSeal)
     unsafe self[lane].pointee.isSettled = true
   }
 }

@@ -112,7 +112,7 @@ final class Log: @unchecked Sendable {
   @inline(never)
   private func fenceUnsettled() {
     // Where the medium fails, that barrier does too.
-    try? medium.fence(site: .segmentHeader)
+    try? medium.fence(site: .refusedWrite)
   }
 
   // MARK: Appending: the caller holds the lane
@@ -151,9 +151,11 @@ final class Log: @unchecked Sendable {
     let lastLine = unsafe record + (padded &- lineSize)
     unsafe lastLine.initializeMemory(as: UInt64.self, repeating: 0, count: lineSize / 8)
     unsafe fill(record + Record.headerBytes)
+    let isSettled =
+      unsafe (state.pointee.isSettled || Mutant.alwaysSettled.isActive) && !Mutant.neverSettled.isActive
     unsafe Record.seal(
       record, delta: UInt32(truncatingIfNeeded: sequence &- state.pointee.baseSequence), keyLength: keyLength,
-      valueLength: valueLength, kind: kind, isSettled: state.pointee.isSettled, salt: state.pointee.salt)
+      valueLength: valueLength, kind: kind, isSettled: isSettled, salt: state.pointee.salt)
     try unsafe medium.write(UnsafeRawBufferPointer(start: record, count: padded), at: position, site: site)
     unsafe state.pointee.position = position &+ padded
     unsafe state.pointee.soil(position..<position &+ padded)
@@ -162,9 +164,9 @@ final class Log: @unchecked Sendable {
 
   /// Makes durable what the lane wrote: one barrier, or a share of one.
   @inline(__always)
-  func settle(_ lane: Int) throws(StoreError) {
+  func settle(_ lane: Int, site: MediumSite = .record) throws(StoreError) {
     let state = unsafe self[lane]
-    try unsafe medium.barrier(state.pointee.dirty, site: .record)
+    try unsafe medium.barrier(state.pointee.dirty, site: site)
     unsafe state.pointee.isSettled = true
     unsafe segments.setUsed(
       (state.pointee.position &- state.pointee.start) / lineSize, segment: state.pointee.segment)
@@ -196,7 +198,7 @@ final class Log: @unchecked Sendable {
   /// - Parameter baseSequence: no record in the segment will have a lower number.
   func openSegment(_ lane: Int, _ segment: Int, baseSequence: UInt64) throws(StoreError) {
     let state = unsafe self[lane]
-    let previous = unsafe state.pointee.generation
+    let previous = unsafe Mutant.segmentWithoutPrevious.isActive ? 0 : state.pointee.generation
     try sealSegment(lane)
     let header = SegmentHeader(
       kind: .log, segment: segment, generation: takeGeneration(), baseSequence: baseSequence,
@@ -204,10 +206,11 @@ final class Log: @unchecked Sendable {
     let start = geometry.segmentOffset(segment)
     if preparesAhead { preparer.advance() }
     // The header first: who finds the segment in the table may look at it.
-    try header.write(to: medium, superblock: superblock)
+    try header.write(to: medium, superblock: superblock, site: .segmentHeader)
     segments.adopt(
       header, salt: header.salt(seed: superblock.seed), usedLines: Geometry.segmentHeaderBytes / lineSize)
     enter(lane, segment: segment, usedLines: Geometry.segmentHeaderBytes / lineSize)
+    if Mutant.headerOutsideBarrier.isActive { return }
     unsafe state.pointee.soil(start..<start + Geometry.segmentHeaderBytes)
   }
 

@@ -74,8 +74,9 @@ struct Manifest: Sendable, Equatable {
     let count = unsafe Int(source.littleEndian(UInt32.self, at: 8))
     let entries = unsafe Int(source.littleEndian(UInt32.self, at: 44))
     guard entries <= capacity(superblock.geometry), count == headerBytes + entries * entryBytes,
-      unsafe checksum(UnsafeRawBufferPointer(rebasing: area[..<count]), seed: superblock.seed)
-        == source.littleEndian(UInt32.self, at: 4),
+      unsafe Mutant.acceptsManifestChecksum.isActive
+        || checksum(UnsafeRawBufferPointer(rebasing: area[..<count]), seed: superblock.seed)
+          == source.littleEndian(UInt32.self, at: 4),
       // A right checksum proves nothing about intent: the owner epoch is half of a generation, and counts have an end.
       unsafe source.littleEndian(UInt64.self, at: 16) < countLimit,
       unsafe source.littleEndian(UInt64.self, at: 24) <= UInt64(UInt32.max),
@@ -104,7 +105,7 @@ struct Manifest: Sendable, Equatable {
     var invalid: [Int] = []
     for area in 0..<2 {
       if let found = unsafe decode(region, at: superblock.geometry.manifestOffset(area), superblock: superblock) {
-        if newest.map({ $0.commit < found.commit }) ?? true { newest = found }
+        if newest.map({ ($0.commit < found.commit) != Mutant.olderManifest.isActive }) ?? true { newest = found }
       } else {
         invalid.append(area)
       }
@@ -114,13 +115,14 @@ struct Manifest: Sendable, Equatable {
 
   /// Writes this manifest as the newest: the area of the older one is overwritten, so that a torn commit leaves the
   /// newer one in force.
-  func write(to medium: Medium, superblock: Superblock) throws(StoreError) {
-    let offset = superblock.geometry.manifestOffset(Int(commit & 1))
+  func write(to medium: Medium, superblock: Superblock, site: MediumSite) throws(StoreError) {
+    let area = Int(Mutant.manifestOverNewest.isActive ? ~commit & 1 : commit & 1)
+    let offset = superblock.geometry.manifestOffset(area)
     let bytes = encoded(seed: superblock.seed)
     try unsafe bytes.span.bytes.withUnsafeBytes { (buffer) throws(StoreError) in
-      try unsafe medium.write(buffer, at: offset, site: .manifest)
+      try unsafe medium.write(buffer, at: offset, site: site)
     }
-    try medium.barrier(offset..<offset + bytes.count, site: .manifest)
+    try medium.barrier(offset..<offset + bytes.count, site: site)
   }
 
   /// The process named by the newest manifest of a file that somebody else has locked: a name for an error message, so

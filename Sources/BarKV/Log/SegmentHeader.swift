@@ -65,7 +65,7 @@ struct SegmentHeader: Sendable, Equatable {
     case (let first?, let second?):
       // The copies of two uses: a crash between them. The later use had nothing acknowledged yet, nor has it now.
       if first == second { return .valid(first, damagedCopy: nil) }
-      return first.generation > second.generation
+      return (first.generation > second.generation) != Mutant.olderHeader.isActive
         ? .valid(first, damagedCopy: 1) : .valid(second, damagedCopy: 0)
     case (let first?, nil): return .valid(first, damagedCopy: 1)
     case (nil, let second?): return .valid(second, damagedCopy: 0)
@@ -80,9 +80,10 @@ struct SegmentHeader: Sendable, Equatable {
     let line = unsafe UnsafeRawBufferPointer(rebasing: region[offset..<offset + lineSize])
     let source = line.baseAddress!
     guard unsafe source.littleEndian(UInt32.self, at: 0) == magic,
-      unsafe source.littleEndian(UInt32.self, at: 4) == checksum(line, seed: superblock.seed),
+      unsafe Mutant.acceptsHeaderChecksum.isActive
+        || source.littleEndian(UInt32.self, at: 4) == checksum(line, seed: superblock.seed),
       let kind = unsafe SegmentKind(rawValue: source.littleEndian(UInt8.self, at: 8)), kind != .free,
-      unsafe source.littleEndian(UInt32.self, at: 12) == UInt32(segment)
+      unsafe source.littleEndian(UInt32.self, at: 12) == UInt32(segment) || Mutant.acceptsForeignHeader.isActive
     else { return nil }
     let span = unsafe Int(source.littleEndian(UInt32.self, at: 40))
     // A right checksum on a senseless field is no damage that happens: it is refused all the same.
@@ -97,16 +98,20 @@ struct SegmentHeader: Sendable, Equatable {
 
   /// What every record's checksum in this segment starts from.
   func salt(seed: UInt64) -> UInt32 {
-    Checksum.of(words: [seed, UInt64(segment), generation], seed: 0)
+    Checksum.of(
+      words: [
+        seed, Mutant.saltWithoutSegment.isActive ? 0 : UInt64(segment),
+        Mutant.saltWithoutGeneration.isActive ? 0 : generation,
+      ], seed: 0)
   }
 
   /// Writes both copies; the next barrier that covers them makes them durable.
-  func write(to medium: Medium, superblock: Superblock) throws(StoreError) {
+  func write(to medium: Medium, superblock: Superblock, site: MediumSite) throws(StoreError) {
     let copy = encoded(seed: superblock.seed)
     let copies = copy + copy
     let offset = superblock.geometry.segmentOffset(segment)
     try unsafe copies.span.bytes.withUnsafeBytes { (buffer) throws(StoreError) in
-      try unsafe medium.write(buffer, at: offset, site: .segmentHeader)
+      try unsafe medium.write(buffer, at: offset, site: site)
     }
   }
 
@@ -115,15 +120,15 @@ struct SegmentHeader: Sendable, Equatable {
     let line = encoded(seed: superblock.seed)
     try unsafe line.span.bytes.withUnsafeBytes { (buffer) throws(StoreError) in
       try unsafe medium.write(
-        buffer, at: superblock.geometry.segmentOffset(segment) + copy * lineSize, site: .segmentHeader)
+        buffer, at: superblock.geometry.segmentOffset(segment) + copy * lineSize, site: .headerCopy)
     }
   }
 
   /// Writes zeros over both copies, so that the segment is free for every later recovery.
-  static func erase(segment: Int, in medium: Medium, geometry: Geometry) throws(StoreError) {
+  static func erase(segment: Int, in medium: Medium, geometry: Geometry, site: MediumSite) throws(StoreError) {
     let zeros = [UInt8](repeating: 0, count: Geometry.segmentHeaderBytes)
     try unsafe zeros.span.bytes.withUnsafeBytes { (buffer) throws(StoreError) in
-      try unsafe medium.write(buffer, at: geometry.segmentOffset(segment), site: .recoveryErase)
+      try unsafe medium.write(buffer, at: geometry.segmentOffset(segment), site: site)
     }
   }
 }

@@ -48,8 +48,9 @@ final class GroupBarrier: @unchecked Sendable {
   /// - Throws: what `perform` threw, to all whom its barrier should have covered, and to everybody after them.
   func join(_ range: Range<Int>, perform: (Range<Int>) throws(StoreError) -> Void) throws(StoreError) {
     let mine = state.withLock { state in
-      state.range = state.range.map { Self.union($0, range) } ?? range
-      return state.collecting
+      let known = Mutant.sharedBarrierOfLastRange.isActive ? nil : state.range
+      state.range = known.map { Self.union($0, range) } ?? range
+      return Mutant.sharesRunningBarrier.isActive && state.isLed ? state.collecting - 1 : state.collecting
     }
     while true {
       let step: Result<Step, StoreError> = state.withLock { state in

@@ -29,6 +29,9 @@ final class Medium: @unchecked Sendable {
   /// Whether a barrier ends with a load from the region.
   private let readsBack: Bool
   private let barriers = StripedCounter()
+  #if BARKV_MUTANTS
+    let held = HeldWrites()
+  #endif
   /// What of the region was lost since it was mapped.
   let loss = MediumLoss()
   /// Whether the medium can vanish without a signal, as a device does whose reads then give ones.
@@ -102,7 +105,15 @@ final class Medium: @unchecked Sendable {
     precondition(
       isWritable && offset >= 0 && (offset | count) % lineSize == 0 && count <= length &- offset,
       "a write outside the region, or of half a line")
+    if unsafe isBroken(writing: source, at: offset, site: site) { return }
+    try unsafe store(source, at: offset, site: site)
+  }
+
+  /// The second half of ``write(_:at:site:)``.
+  @inline(__always)
+  func store(_ source: UnsafeRawBufferPointer, at offset: Int, site: MediumSite) throws(StoreError) {
     guard let start = source.baseAddress else { return }
+    let count = source.count
     if streams {
       if observer != nil {
         try notify(.streamingStore(site: site, offset: offset, bytes: unsafe Array(source)))
@@ -120,7 +131,9 @@ final class Medium: @unchecked Sendable {
 
   /// Orders what the calling thread wrote before whatever another thread's ``barrier(_:site:)`` covers later: for a range
   /// that is handed to another thread before it is durable.
+  @inline(__always)
   func fence(site: MediumSite) throws(StoreError) {
+    if MediumFault.dropFence.isActive(at: site) { return }
     if observer != nil { try notify(.fence(site: site)) }
     barkv_store_fence()
   }
@@ -133,9 +146,10 @@ final class Medium: @unchecked Sendable {
   @inline(__always)
   func barrier(_ range: Range<Int>, site: MediumSite) throws(StoreError) {
     assert(range.lowerBound >= 0 && range.upperBound <= length, "a barrier outside the region")
-    if observer != nil { try notify(.fence(site: site)) }
+    if MediumFault.dropBarrier.isActive(at: site) { return try writeHeld() }
     // Without it a power cut may keep the acknowledgement's consequences and lose this thread's streamed lines.
-    barkv_store_fence()
+    try fence(site: site)
+    let range = broken(barrier: range, site: site)
     if group == nil && observer == nil && !readsBack {
       barriers.add(1)
     } else {
@@ -143,6 +157,7 @@ final class Medium: @unchecked Sendable {
     }
     // Stores into a region that is gone went nowhere, without a sign.
     if !isWhole { try checkWrites(to: range) }
+    try writeHeld()
   }
 
   @inline(never)
@@ -168,7 +183,7 @@ final class Medium: @unchecked Sendable {
 
   /// Pushes what was fenced, by any thread, to the device: a read that the device answers overtakes no posted write before it.
   private func readBack(site: MediumSite) throws(StoreError) {
-    guard readsBack else { return }
+    if !readsBack || MediumFault.dropReadBack.isActive(at: site) { return }
     // The superblock's first line: it is always there, and nothing is written to it.
     try notify(.readBack(site: site, offset: 0))
     unsafe _ = barkv_read_back(base)
@@ -180,6 +195,7 @@ final class Medium: @unchecked Sendable {
   func flush(_ range: Range<Int>, site: MediumSite) throws(StoreError) {
     precondition(range.lowerBound >= 0 && range.upperBound <= length, "a flush outside the region")
     guard persistence.domain == .cacheFlush else { return }
+    let range = broken(flush: range, site: site)
     if observer != nil { try notify(.flush(site: site, range: range)) }
     unsafe pmem_flush(base + range.lowerBound, range.count)
   }

@@ -1,14 +1,40 @@
 /// Which part of the store a write to the medium comes from. Every write names its site, so that a recorder can tell
 /// them apart and a test build can break one of them.
 enum MediumSite: UInt8, Sendable, CaseIterable {
+  // A creation: the manifest, the superblock's second copy, its first.
+  case creatingManifest
+  case secondSuperblock
   case superblock
-  case manifest
+  // Writing.
   case segmentHeader
   case record
   case seal
   case batchHeader
+  /// Deferred writes that fill more than a segment.
+  case deferredPart
+  /// What a refused write leaves in its lane.
+  case refusedWrite
+  case extentHeader
   case extent
-  case recoveryErase
+  /// A batch's extents.
+  case batchExtents
+  // A close.
+  case closingSegment
+  case closingSeal
+  case closingManifest
+  // Recovery: what it begins with, what it erases, what it writes again, what it accepts from the owner before.
+  case acceptedManifest
+  case openingManifest
+  case erasedSegment
+  case erasedHeader
+  case erasedRecord
+  case erasedExtents
+  case headerCopy
+  case endSeal
+  case proofSeal
+  case acceptedHeader
+  case acceptedRecords
+  case acceptedExtents
   case recoveryAccept
 }
 

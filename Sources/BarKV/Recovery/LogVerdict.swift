@@ -37,8 +37,8 @@ struct LogVerdict {
         next[previous] = index
       }
     }
-    propagateSettlement(scans, order: order, byGeneration: byGeneration)
-    cutTornTails(scans)
+    propagateSettlement(scans, order: order, byGeneration: Mutant.chainProvesNothing.isActive ? [:] : byGeneration)
+    if !Mutant.keepsBehindTear.isActive { cutTornTails(scans) }
     cutUnfinished(scans, order: order, next: next)
     findDamage(scans, geometry: geometry, closed: closed, next: next)
   }
@@ -65,8 +65,8 @@ struct LogVerdict {
   /// there are at most as many as fragments and segments.
   private mutating func cutUnfinished(_ scans: [SegmentScan], order: [Int], next: [Int: Int]) {
     while true {
-      let batches = cutIncompleteBatches(scans)
-      let orphans = cutOrphans(scans, order: order, next: next)
+      let batches = !Mutant.keepsTornBatch.isActive && cutIncompleteBatches(scans)
+      let orphans = !Mutant.keepsOrphans.isActive && cutOrphans(scans, order: order, next: next)
       if !batches && !orphans { return }
     }
   }
@@ -78,7 +78,9 @@ struct LogVerdict {
       for fragment in scan.fragments where fragment.offset < segments[index].cut {
         if fragment.offset < segments[index].settledUpTo {
           present[fragment.content.sequence, default: 0] += fragment.content.total
-        } else if fragment.isWhole && !isCutWithin(fragment, scan: scan, cut: segments[index].cut) {
+        } else if fragment.isWhole || Mutant.countsTornFragment.isActive,
+          !isCutWithin(fragment, scan: scan, cut: segments[index].cut)
+        {
           present[fragment.content.sequence, default: 0] += fragment.content.count
         }
       }
@@ -100,7 +102,7 @@ struct LogVerdict {
   /// Whether the cut takes records of the fragment away. Entries rise in offset and in sequence, so the first one behind
   /// the cut decides.
   private func isCutWithin(_ fragment: SegmentScan.Fragment, scan: SegmentScan, cut: Int) -> Bool {
-    guard cut < scan.tail else { return false }
+    guard cut < scan.tail, !Mutant.keepsCutBatch.isActive else { return false }
     var low = 0
     var high = scan.entries.count
     while low < high {
@@ -132,7 +134,7 @@ struct LogVerdict {
     _ scans: [SegmentScan], geometry: Geometry, closed: Manifest?, next: [Int: Int]
   ) {
     for (index, scan) in scans.enumerated() {
-      for gap in scan.gaps where gap.lowerBound < segments[index].cut {
+      for gap in scan.gaps where gap.lowerBound < segments[index].cut && !Mutant.reportsNoGaps.isActive {
         damage.append(
           Damage(
             kind: .record, offset: UInt64(gap.lowerBound), length: UInt64(gap.count),
@@ -141,13 +143,15 @@ struct LogVerdict {
       let start = geometry.segmentOffset(scan.header.segment)
       if let open = closed?.openSegments.first(where: { Int($0.segment) == scan.header.segment }) {
         let end = start + min(Int(open.lines) * lineSize, geometry.segmentSize)
-        if scan.tail < end {
+        if scan.tail < end, !Mutant.reportsNoShortSegment.isActive {
           damage.append(
             Damage(
               kind: .record, offset: UInt64(scan.tail), length: UInt64(end - scan.tail),
               detail: "the segment ended later when the store was closed"))
         }
-      } else if segments[index].isSettled, scan.sealOffset == nil, closed != nil || next[index] != nil {
+      } else if segments[index].isSettled, scan.sealOffset == nil, closed != nil || next[index] != nil,
+        !Mutant.reportsNoMissingSeal.isActive
+      {
         damage.append(
           Damage(
             kind: .record, offset: UInt64(scan.tail),

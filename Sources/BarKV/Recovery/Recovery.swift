@@ -58,7 +58,7 @@ struct Recovery {
     let found = try unsafe Superblock.read(from: medium.bytes, path: path)
     medium.expectPresence(at: found.damagedCopy == 0 ? found.superblock.geometry.superblockOffset(1) : 0)
     var recovery = Recovery(medium: medium, superblock: found.superblock, options: options, access: access)
-    if let copy = found.damagedCopy {
+    if let copy = found.damagedCopy, !Mutant.reportsNoSuperblock.isActive {
       recovery.note(
         Damage(
           kind: .superblock, offset: UInt64(copy), length: UInt64(Superblock.encodedBytes),
@@ -100,12 +100,12 @@ struct Recovery {
       // Where a manifest and segments' headers are lost, nobody knows how often the store was opened. A generation given
       // out again would bring those segments' records back into force: go on with a number that none is likely to have.
       let isKnown = manifests.manifest != nil && (manifests.invalidAreas.isEmpty || survey.unreadable.isEmpty)
-      epoch += isKnown ? 1 : UInt64.random(in: 1...(1 << 24))
+      epoch += isKnown ? Mutant.epochStays.isActive ? 0 : 1 : UInt64.random(in: 1...(1 << 24))
       guard epoch <= UInt64(UInt32.max) else { throw .corrupt("the owner epoch has no successor") }
     }
     var sequence = scans.reduce(manifests.manifest?.sequence ?? 0) { max($0, $1.highestSequence) }
     // A write that the crash tore may have taken any number up to the room there was: none of them is given out again.
-    if closed == nil { sequence += UInt64(geometry.regionBytes / lineSize) }
+    if closed == nil, !Mutant.sequenceNotBumped.isActive { sequence += UInt64(geometry.regionBytes / lineSize) }
     let store = try build(
       survey, scans, verdict, closed: closed, epoch: epoch, sequence: sequence, found: manifests.manifest, began: began)
     return store
@@ -138,8 +138,9 @@ struct Recovery {
   private func closedManifest(_ manifest: Manifest?, scans: [SegmentScan], survey: Survey) -> Manifest? {
     guard let manifest, manifest.isClosed else { return nil }
     // The newest manifest may be unreadable, and this an older owner's: then there is something that it cannot know.
-    guard (survey.logs + survey.extents).allSatisfy({ $0.generation >> 32 <= manifest.ownerEpoch }) else { return nil }
-    for scan in scans where scan.sealOffset == nil {
+    let isNewest = (survey.logs + survey.extents).allSatisfy { $0.generation >> 32 <= manifest.ownerEpoch }
+    guard isNewest || Mutant.closedDespiteNewerOwner.isActive else { return nil }
+    for scan in scans where scan.sealOffset == nil && !Mutant.closedDespiteGrowth.isActive {
       guard let open = manifest.openSegments.first(where: { Int($0.segment) == scan.header.segment }) else { continue }
       if scan.tail > geometry.segmentOffset(scan.header.segment) + Int(open.lines) * lineSize { return nil }
     }
@@ -150,7 +151,7 @@ struct Recovery {
     // One area that is not valid is what a crash during a commit leaves: no damage. It is damage where nothing is left, or
     // where what is left is not the newest.
     let isStale = found.manifest?.isClosed == true && closed == nil
-    guard found.manifest == nil || isStale else { return }
+    guard found.manifest == nil || isStale, !Mutant.reportsNoManifest.isActive else { return }
     for area in found.invalidAreas {
       note(
         Damage(
@@ -163,14 +164,14 @@ struct Recovery {
     for (segment, copy) in survey.damagedCopies {
       // Without a settled record the segment may just have been opened, and its header torn.
       let isProven = isClosed || scans.contains { $0.header.segment == segment && $0.lastSettled >= 0 }
-      guard isProven else { continue }
+      guard isProven, !Mutant.reportsNoHeaderCopy.isActive else { continue }
       note(
         Damage(
           kind: .segmentHeader, offset: UInt64(geometry.segmentOffset(segment) + copy * lineSize),
           length: UInt64(lineSize), detail: "this copy of the segment's header is not valid; the other one serves"))
     }
     for segment in survey.unreadable {
-      if isClosed {
+      if isClosed, !Mutant.reportsNoLostSegment.isActive {
         note(
           Damage(
             kind: .segmentHeader, offset: UInt64(geometry.segmentOffset(segment)), length: UInt64(geometry.segmentSize),
@@ -221,17 +222,23 @@ struct Recovery {
         // What is known about the store may still be in a killed owner's caches, and the next commit overwrites the copy
         // before it: a power cut in between must not take both.
         let start = geometry.manifestOffset(Int(found.commit & 1))
-        try medium.flush(start..<start + geometry.metadataStride, site: .recoveryAccept)
-        try medium.barrier(start..<start + geometry.metadataStride, site: .recoveryAccept)
+        try medium.flush(start..<start + geometry.metadataStride, site: .acceptedManifest)
+        try medium.barrier(start..<start + geometry.metadataStride, site: .acceptedManifest)
       }
       // Before anything else is written: from here on no generation of an earlier owner is given out again, and what a
       // crash leaves of the rest is not held against a store that says it was closed.
-      try manifest.write(to: medium, superblock: superblock)
+      if !Mutant.erasesBeforeManifest.isActive {
+        try manifest.write(to: medium, superblock: superblock, site: .openingManifest)
+      }
       ownership = manifest
       // All segments of an extent: a value's bytes where a header would be must not look like a damaged one later.
       let unused = unusedExtents.flatMap { Array($0.segment..<$0.segment + $0.span) }
       try settle(
-        survey, scans, verdict, log: log, freeing: unused, isClosed: closed != nil)
+        survey, scans, verdict, log: log, freeing: Mutant.freesExtentsInMemory.isActive ? [] : unused,
+        isClosed: closed != nil)
+      if Mutant.erasesBeforeManifest.isActive {
+        try manifest.write(to: medium, superblock: superblock, site: .openingManifest)
+      }
       for header in unusedExtents {
         segments.free(header.segment)
         space.giveBack(Array(header.segment..<header.segment + header.span))
@@ -281,7 +288,9 @@ struct Recovery {
     let keepsSeal = scan.sealOffset.map { $0 < decided.cut } ?? false
     // Behind damage at its end nothing is appended: after a crash the two could not be told from a torn write.
     let isWhole = listed.map { scan.tail == start + Int($0.lines) * lineSize } ?? false
-    let isOpen = !keepsSeal && !scan.losesProof(decided) && (closed == nil ? !decided.isSettled : isWhole)
+    let hasProof = !scan.losesProof(decided) || Mutant.appendsWithoutProof.isActive
+    let isSound = isWhole || (listed != nil && Mutant.appendsBehindDamage.isActive)
+    let isOpen = !keepsSeal && hasProof && (closed == nil ? !decided.isSettled : isSound)
     let used = (isOpen ? decided.cut - start : geometry.segmentSize) / lineSize
     log.segments.adopt(scan.header, salt: scan.header.salt(seed: superblock.seed), usedLines: used)
     // The seal's line is not for records.
@@ -293,6 +302,7 @@ struct Recovery {
   /// The line at which the log goes on after a crash, unless it is blank: a record that was torn there must not be made
   /// whole by the one that is written over it and torn in turn.
   private func tornStart(_ scan: SegmentScan, _ decided: LogVerdict.Segment) -> [Int] {
+    if Mutant.keepsTornStart.isActive { return [] }
     let end = geometry.segmentOffset(scan.header.segment) + geometry.segmentSize
     guard !decided.isSettled, decided.cut < end, decided.cut < scan.tail || scan.hasBytesAtTail else { return [] }
     return [decided.cut]
@@ -305,28 +315,33 @@ struct Recovery {
   ) throws(StoreError) {
     var changed = false
     // Later segments of a chain first: a crash between leaves them orphans still.
-    let order = scans.indices.sorted { scans[$0].header.generation > scans[$1].header.generation }
+    let order = scans.indices.sorted {
+      (scans[$0].header.generation > scans[$1].header.generation) != Mutant.erasesInOrder.isActive
+    }
     let zeros = [UInt8](repeating: 0, count: lineSize)
     for index in order {
       let decided = verdict.segments[index]
       if scans[index].isEmpty(decided, geometry: geometry) {
-        try SegmentHeader.erase(segment: scans[index].header.segment, in: medium, geometry: geometry)
+        try SegmentHeader.erase(
+          segment: scans[index].header.segment, in: medium, geometry: geometry, site: .erasedSegment)
         changed = true
         continue
       }
-      let hidden = decided.isSettled ? [] : scans[index].hidden.filter { $0 >= decided.cut }
-      for offset in scans[index].droppedRecords(decided) + hidden + tornStart(scans[index], decided) {
+      let dropped = Mutant.keepsDropped.isActive ? [] : scans[index].droppedRecords(decided)
+      let hidden =
+        decided.isSettled || Mutant.keepsHidden.isActive ? [] : scans[index].hidden.filter { $0 >= decided.cut }
+      for offset in dropped + hidden + tornStart(scans[index], decided) {
         try unsafe zeros.span.bytes.withUnsafeBytes { (line) throws(StoreError) in
-          try unsafe medium.write(line, at: offset, site: .recoveryErase)
+          try unsafe medium.write(line, at: offset, site: .erasedRecord)
         }
         changed = true
       }
     }
     for segment in survey.unreadable {
-      try SegmentHeader.erase(segment: segment, in: medium, geometry: geometry)
+      try SegmentHeader.erase(segment: segment, in: medium, geometry: geometry, site: .erasedHeader)
       changed = true
     }
-    if isClosed { changed = try free(unused) || changed }
+    if isClosed || Mutant.freesExtentsFirst.isActive { changed = try free(unused) || changed }
     for (segment, copy) in survey.damagedCopies where !unused.contains(segment) {
       guard let header = (survey.logs + survey.extents).first(where: { $0.segment == segment }),
         !zip(scans, verdict.segments).contains(where: {
@@ -337,7 +352,7 @@ struct Recovery {
       changed = true
     }
     for (scan, decided) in zip(scans, verdict.segments) where isEndDamaged(scan, decided, log: log) {
-      try writeSeal(scan.header)
+      try writeSeal(scan.header, site: .endSeal)
       changed = true
     }
     guard changed || !isClosed else { return }
@@ -346,27 +361,29 @@ struct Recovery {
       // shown what a power cut could still take.
       let start = geometry.segmentOffset(scan.header.segment)
       let from = max(start, min(decided.settledUpTo, decided.cut))
-      try medium.flush(start..<start + Geometry.segmentHeaderBytes, site: .recoveryAccept)
-      try medium.flush(from..<decided.cut, site: .recoveryAccept)
+      try medium.flush(start..<start + Geometry.segmentHeaderBytes, site: .acceptedHeader)
+      try medium.flush(from..<decided.cut, site: .acceptedRecords)
     }
     for header in survey.extents where !unused.contains(header.segment) {
       let start = geometry.segmentOffset(header.segment)
-      try medium.flush(start..<start + Geometry.segmentHeaderBytes, site: .recoveryAccept)
+      try medium.flush(start..<start + Geometry.segmentHeaderBytes, site: .acceptedExtents)
     }
     try medium.barrier(0..<medium.length, site: .recoveryAccept)
     // Not before what was dropped is gone for good: the seal would settle that, too.
     let unproven = zip(scans, verdict.segments).filter { $0.losesProof($1) }
     if !unproven.isEmpty {
-      for (scan, _) in unproven { try writeSeal(scan.header) }
-      try medium.barrier(0..<medium.length, site: .seal)
+      for (scan, _) in unproven { try writeSeal(scan.header, site: .proofSeal) }
+      try medium.barrier(0..<medium.length, site: .proofSeal)
     }
     // What replaced an extent's value is durable only now: erased before, both could be lost.
-    if !isClosed, try free(unused) { try medium.barrier(0..<medium.length, site: .recoveryErase) }
+    if !isClosed, try free(unused) { try medium.barrier(0..<medium.length, site: .erasedExtents) }
   }
 
   /// Erases the headers of extent segments that no key needs; whether there are any.
   private func free(_ segments: [Int]) throws(StoreError) -> Bool {
-    for segment in segments { try SegmentHeader.erase(segment: segment, in: medium, geometry: geometry) }
+    for segment in segments {
+      try SegmentHeader.erase(segment: segment, in: medium, geometry: geometry, site: .erasedExtents)
+    }
     return !segments.isEmpty
   }
 
@@ -378,7 +395,7 @@ struct Recovery {
 
   /// Writes a settled seal into the line that is kept for one. It goes on saying that what is not valid before it is damage:
   /// the manifest of the last close says so only until the next owner crashes.
-  private func writeSeal(_ header: SegmentHeader) throws(StoreError) {
+  private func writeSeal(_ header: SegmentHeader, site: MediumSite) throws(StoreError) {
     var line = [UInt8](repeating: 0, count: lineSize)
     unsafe line.withUnsafeMutableBytes { line in
       guard let record = line.baseAddress else { return }
@@ -388,7 +405,7 @@ struct Recovery {
     }
     let offset = geometry.segmentOffset(header.segment) + geometry.segmentSize - lineSize
     try unsafe line.span.bytes.withUnsafeBytes { (line) throws(StoreError) in
-      try unsafe medium.write(line, at: offset, site: .seal)
+      try unsafe medium.write(line, at: offset, site: site)
     }
   }
 }

@@ -8,7 +8,10 @@ struct Replay {
   func run(_ scans: [SegmentScan], _ verdict: LogVerdict) {
     inParallel(scans.count) { number in
       let cut = verdict.segments[number].cut
-      for entry in scans[number].entries where entry.offset < cut { offer(entry) }
+      for entry in scans[number].entries where entry.offset < cut {
+        if Mutant.skipsTombstones.isActive, log.footprint(ofRecordAtLine: entry.offset / lineSize).isDelete { continue }
+        offer(entry)
+      }
     }
     // A tombstone stood in for its key, so that older records that came later lost against it; now it can go.
     inParallel(index.partitionCount) { partition in
@@ -29,7 +32,9 @@ struct Replay {
     guard let existing = index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) }) else {
       return index.insert(place, line: line, change: new)
     }
-    guard let other = log.sequence(ofRecordAt: existing.line * lineSize), other < entry.sequence else { return }
+    guard let other = log.sequence(ofRecordAt: existing.line * lineSize),
+      other < entry.sequence || Mutant.lastReadWins.isActive
+    else { return }
     let old = contribution(log.footprint(ofRecordAtLine: existing.line))
     index.replace(
       place, at: existing.position, line: line,

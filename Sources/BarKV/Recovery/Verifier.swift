@@ -52,13 +52,14 @@ struct Verifier {
     for copy in 0..<2 {
       let offset = geometry.superblockOffset(copy)
       let expected = store.superblock.encoded()
+      if Mutant.verifySkipsSuperblock.isActive { continue }
       if unsafe !region[offset..<offset + expected.count].elementsEqual(expected) {
         note(.superblock, offset, expected.count, "this copy of the superblock is not valid")
       }
     }
     report.bytes += UInt64(2 * Superblock.encodedBytes)
     // A crash during a commit leaves one area torn until the next owner writes it: under an owner both are whole.
-    guard store.access == .readWrite else { return }
+    guard store.access == .readWrite, !Mutant.verifySkipsManifest.isActive else { return }
     for area in unsafe Manifest.read(from: region, superblock: store.superblock).invalidAreas {
       note(
         .manifest, geometry.manifestOffset(area), geometry.metadataStride, "this manifest area is not valid")
@@ -82,7 +83,7 @@ struct Verifier {
     report.bytes += UInt64(end - start)
     while position < end, !isSealed {
       guard let record = unsafe Record.validate(region, at: position, limit: end, salt: salt) else {
-        gapStart = gapStart ?? position
+        if !Mutant.verifySkipsGaps.isActive { gapStart = gapStart ?? position }
         position += lineSize
         continue
       }
@@ -99,6 +100,7 @@ struct Verifier {
   }
 
   private mutating func checkHeader(_ segment: Int) {
+    if Mutant.verifySkipsHeader.isActive { return }
     let offset = geometry.segmentOffset(segment)
     switch unsafe SegmentHeader.read(from: store.medium.bytes, segment: segment, superblock: store.superblock) {
     case .none:
@@ -148,7 +150,7 @@ struct Verifier {
       }
       let salt = unsafe log.segments[geometry.segment(at: reference.offset)].pointee.salt
       report.bytes += UInt64(reference.length)
-      if unsafe Checksum.of(value, seed: salt) == reference.checksum {
+      if unsafe Checksum.of(value, seed: salt) == reference.checksum || Mutant.verifySkipsExtent.isActive {
         report.extentCount += 1
       } else {
         note(.extent, reference.offset, reference.length, "the value does not match its checksum")

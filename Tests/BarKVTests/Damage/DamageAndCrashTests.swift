@@ -68,6 +68,27 @@ import Testing
   /// A record is damaged, and the only proof that it is no torn one is the head of a batch that the crash has torn, which
   /// recovery drops. Nothing may then be appended behind the damage that the next crash would take for torn with it.
   @Test func theProofOfDamageIsDroppedAndThenACrash() throws {
+    let (image, damage) = try Self.imageWhoseProofIsDropped()
+    var options = StoreOptions()
+    options.maximumLanes = 1
+    let damaged = Region(image: image)
+    let next = try damaged.open(options: options)
+    #expect(next.recovery.damage.map(\.offset) == [damage])
+    #expect(next.count == 9)
+    // Long ones go to a fresh segment and fill it; a short one would then go back to where there is room.
+    var contents: Contents = [:]
+    for number in 0..<9 { contents[key(number)] = value(number, length: 20) }
+    for (number, length) in [(30, 200), (31, 200), (32, 200), (33, 80), (34, 20), (35, 80)] {
+      try next.put(value(number, length: length), for: key(number))
+      contents[key(number)] = value(number, length: length)
+      let crashed = try damaged.copy().open(options: options)
+      try crashed.expect(contents, "after \(number)")
+      #expect(crashed.recovery.damage.map(\.offset) == [damage], "the damage was forgotten")
+    }
+  }
+
+  /// An image of which recovery drops what proves its damage; and where that is.
+  static func imageWhoseProofIsDropped() throws -> (image: [UInt8], damage: UInt64) {
     let region = Region(size: 16 << 10)
     var options = StoreOptions()
     options.maximumLanes = 1
@@ -82,21 +103,7 @@ import Testing
     // The last put, and the batch's last member: as if it had never arrived.
     editor.flip(bit: records[9] * 8 + 200)
     editor.overwrite(records[12], [UInt8](repeating: 0, count: 64))
-
-    let damaged = Region(image: editor.bytes)
-    let next = try damaged.open(options: options)
-    #expect(next.recovery.damage.map(\.offset) == [UInt64(records[9])])
-    #expect(next.count == 9)
-    // Long ones go to a fresh segment and fill it; a short one would then go back to where there is room.
-    var contents: Contents = [:]
-    for number in 0..<9 { contents[key(number)] = value(number, length: 20) }
-    for (number, length) in [(30, 200), (31, 200), (32, 200), (33, 80), (34, 20), (35, 80)] {
-      try next.put(value(number, length: length), for: key(number))
-      contents[key(number)] = value(number, length: length)
-      let crashed = try damaged.copy().open(options: options)
-      try crashed.expect(contents, "after \(number)")
-      #expect(crashed.recovery.damage.map(\.offset) == [UInt64(records[9])], "the damage was forgotten")
-    }
+    return (editor.bytes, UInt64(records[9]))
   }
 
   /// Behind a torn batch stands what an earlier crash left, with a number that the batch's are above: no record, and it must

@@ -158,6 +158,7 @@ final class Judge {
       guard store.recovery.damage.allSatisfy({ oracle.mayBeMissing && $0.kind == .superblock }) else {
         throw failure("the cut looks like damage: \(store.recovery.damage)")
       }
+      guard store.recovery.wasClosed || !oracle.isClosed else { throw failure("the close is forgotten") }
       if let fault = contents.fault { throw failure(fault) }
       return Opened(
         store: store, digest: contents.digest, contents: contents, recoveryEvents: level.recorder.take())
@@ -270,7 +271,7 @@ final class Judge {
     }
   }
 
-  /// Makes two more operations and cuts the power in each.
+  /// Makes two more operations, closes the store, and cuts the power in each.
   private func goOn(_ opened: Opened, _ start: CrashImage, number: Int, seed: UInt64) throws {
     var image = start
     for case .medium(let event, let thread) in opened.recoveryEvents { image.apply(event, thread: thread) }
@@ -279,8 +280,9 @@ final class Judge {
     let recorder = level(number - 1).recorder
     let runner = OperationRunner(recorder: recorder, table: table)
     var source = OperationSource(shape: shape, generator: SeededGenerator(seed: seed))
-    for round in 0..<2 {
-      try runner.perform(source.write(), on: opened.store)
+    for round in 0..<3 {
+      let closes = round == 2
+      try runner.perform(closes ? .reopen : source.write(), on: opened.store)
       var judged = -1
       for event in recorder.take() {
         switch event {
@@ -288,7 +290,9 @@ final class Judge {
           checker.begin(operation)
         case .acknowledge(let operation, let result):
           try checker.acknowledge(operation, result)
-          try judgeNested(image, oracle(checker), number: number, seed: seed &+ UInt64(round))
+          var oracle = oracle(checker)
+          oracle.isClosed = closes
+          try judgeNested(image, oracle, number: number, seed: seed &+ UInt64(round))
         case .medium(let event, let thread):
           if event.isCrashPoint, image.version != judged, !image.units.isEmpty {
             judged = image.version

@@ -92,7 +92,9 @@ final class OperationRunner: Sendable {
   ) throws(StoreError) {
     let number = next.wrappingAdd(1, ordering: .relaxed).oldValue
     recorder.append(
-      .begin(TrackedOperation(number: number, kind: kind, steps: steps, label: operation.description)))
+      .begin(
+        TrackedOperation(
+          number: number, kind: kind, steps: steps, label: operation.description, closes: operation == .reopen)))
     let result: OperationResult
     do throws(StoreError) {
       result = try body()

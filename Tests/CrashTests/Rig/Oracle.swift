@@ -4,13 +4,15 @@ struct Oracle {
   var allowed: Set<UInt64>
   /// Whether the store is being created: there need be none yet, and one whose second superblock is whole may lack the first.
   var mayBeMissing = false
+  /// Whether a close was the last that was answered: it must show.
+  var isClosed = false
   /// For a failure's message.
   var inFlight = ""
 
   /// Stands for the oracle where states are told apart.
   var identity: UInt64 {
     // No digest counts for nothing, that of an empty store neither.
-    allowed.reduce(mayBeMissing ? 1 : 0) { $0 &+ (CrashImage.mix(64, $1) | 1) &* 0x2545_F491_4F6C_DD1D }
+    allowed.reduce(mayBeMissing ? 1 : isClosed ? 2 : 0) { $0 &+ (CrashImage.mix(64, $1) | 1) &* 0x2545_F491_4F6C_DD1D }
   }
 }
 

@@ -13,6 +13,9 @@ final class RigRun {
   private var image: CrashImage
   private var checker: LinearizabilityChecker?
   private var judged = -1
+  /// The number of a close that was begun last; and whether it was answered, and nothing has happened since.
+  private var closing = -1
+  private var isClosed = false
 
   init(
     seed: UInt64, model: PersistenceModel, workload: Workload, effort: Judge.Effort, checkLoads: Bool = false,
@@ -132,10 +135,13 @@ final class RigRun {
       switch event {
       case .begin(let operation):
         checker?.begin(operation)
+        closing = operation.closes ? operation.number : -1
       case .acknowledge(let operation, let result):
         try checker?.acknowledge(operation, result)
+        isClosed = operation == closing && result == .done
         try judgeNow()
       case .medium(let event, let thread):
+        isClosed = false
         if event.isCrashPoint, image.version != judged { try judgeNow() }
         image.apply(event, thread: thread)
       }
@@ -144,7 +150,8 @@ final class RigRun {
 
   private func judgeNow() throws {
     judged = image.version
-    let oracle = checker.map { judge.oracle($0) } ?? Oracle(allowed: [0], mayBeMissing: true, inFlight: "create")
+    var oracle = checker.map { judge.oracle($0) } ?? Oracle(allowed: [0], mayBeMissing: true, inFlight: "create")
+    oracle.isClosed = isClosed
     try judge.judge(image, oracle: oracle, seed: seed &+ UInt64(image.version) &* 0x9E37_79B9)
   }
 

@@ -34,6 +34,8 @@ struct TrackedOperation: Sendable {
   var steps: [OperationStep]
   /// For a message.
   var label: String
+  /// Whether it closes the store.
+  var closes = false
 }
 
 /// What a call answered.

@@ -1,0 +1,48 @@
+import Synchronization
+
+@testable import BarKV
+
+/// Follows which lines of a region were stored and are covered by no barrier yet, by the rules of a file (each barrier has a
+/// range) or of a device (a load from it ends each barrier).
+final class PendingLines: MediumObserver {
+  private struct State {
+    var stored: Set<Int> = []
+    var fenced: Set<Int> = []
+    var sites: Set<MediumSite> = []
+  }
+
+  private let next: any MediumObserver
+  private let isDevice: Bool
+  private let state = Locked(State())
+
+  /// - Parameter next: sees each event as well.
+  init(_ next: any MediumObserver, domain: PersistenceDomain) {
+    self.next = next
+    isDevice = domain == .readBack
+  }
+
+  /// The lines that a power cut could take.
+  var lines: [Int] { state.withLock { $0.stored.union($0.fenced).sorted() } }
+  /// Where the barriers came from.
+  var sites: Set<MediumSite> { state.withLock { $0.sites } }
+
+  func observe(_ event: MediumEvent) throws(StoreError) {
+    state.withLock { state in
+      switch event {
+      case .store(_, let offset, let bytes), .streamingStore(_, let offset, let bytes):
+        state.stored.formUnion(offset / lineSize..<(offset + bytes.count) / lineSize)
+      case .fence:
+        state.fenced.formUnion(state.stored)
+        state.stored = []
+      case .barrier(let site, let range):
+        state.sites.insert(site)
+        if !isDevice { state.fenced.subtract(range.lowerBound / lineSize..<range.upperBound / lineSize) }
+      case .readBack:
+        state.fenced = []
+      case .flush, .dma, .dmaDone:
+        break
+      }
+    }
+    try next.observe(event)
+  }
+}

@@ -1,0 +1,89 @@
+import ArgumentParser
+
+@testable import BarKV
+@testable import CrashRig
+
+/// The mutants of a build with `-D BARKV_MUTANTS`, for `Scripts/mutate`.
+enum MutantList {
+  /// The models of the gate: those with smaller units lose the same writes in more ways.
+  static let models: [PersistenceModel] = [.writeBack, .writeCombining, .uncached, .relaxed, .file]
+
+  /// Prints a mutant a line: its name, and the models under which the store does anything else for it.
+  static func print() throws {
+    #if BARKV_MUTANTS
+      for fault in MediumFault.allCases {
+        for site in MediumSite.allCases where fault.sites.contains(site) {
+          print(
+            "\(fault).\(site)", models.filter { fault.concerns($0, at: site) },
+            isAboutDamage: damageSites.contains(site))
+        }
+      }
+      for mutant in Mutant.allCases {
+        print(
+          "\(mutant)", models.filter { !mutant.isAboutDamageAlone && mutant.concerns($0) },
+          isAboutDamage: mutant.isAboutDamage || mutant.isAboutDamageAlone)
+      }
+    #else
+      throw ValidationError("this build has no mutants: Scripts/mutate makes one that has")
+    #endif
+  }
+
+  private static func print(_ name: String, _ models: [PersistenceModel], isAboutDamage: Bool) {
+    Swift.print(([name] + models.map(\.rawValue) + (isAboutDamage ? ["images"] : [])).joined(separator: " "))
+  }
+
+  #if BARKV_MUTANTS
+    /// Sites that only damage leads to, or what workloads of this size do not have.
+    static let damageSites: Set<MediumSite> = [.endSeal, .proofSeal, .closingSeal]
+  #endif
+}
+
+#if BARKV_MUTANTS
+  extension MediumFault {
+    /// Whether the store does anything else on such a medium.
+    func concerns(_ model: PersistenceModel, at site: MediumSite) -> Bool {
+      if MutantList.damageSites.contains(site) { return false }
+      switch self {
+      case .dropFlush, .flushWithoutFirstLine, .flushWithoutLastLine: return model.rules.domain == .cacheFlush
+      case .dropReadBack: return model.rules.domain == .readBack
+      // Everywhere else a barrier is one of the whole region.
+      case .dropSync, .syncWithoutFirstLine, .syncWithoutLastLine: return model == .file
+      case .dropWrite, .lateWrite, .dropFence, .dropBarrier: return true
+      }
+    }
+  }
+
+  extension Mutant {
+    /// Whether the store does anything else on such a medium.
+    func concerns(_ model: PersistenceModel) -> Bool {
+      switch self {
+      case .headerOutsideBarrier, .barrierOfLastRecord, .extentBarrierWithoutHeader, .barrierOfLastExtent,
+        .sharedBarrierOfLastRange:
+        model == .file
+      default: true
+      }
+    }
+
+    /// Whether a power cut makes no difference to it: it takes a damaged image.
+    var isAboutDamageAlone: Bool {
+      switch self {
+      case .readAcceptsRecord, .readAcceptsExtent, .acceptsOldExtent, .acceptsForeignHeader,
+        .acceptsDifferentSuperblocks, .verifySkipsSuperblock, .verifySkipsManifest, .verifySkipsHeader,
+        .verifySkipsExtent, .verifySkipsGaps, .closedDespiteNewerOwner, .closedDespiteGrowth, .neverSettled,
+        .chainProvesNothing, .reportsNoGaps, .reportsNoShortSegment, .reportsNoMissingSeal, .reportsNoHeaderCopy,
+        .reportsNoLostSegment, .reportsNoManifest, .reportsNoSuperblock, .appendsWithoutProof, .appendsBehindDamage,
+        .keepsHidden:
+        true
+      default: false
+      }
+    }
+
+    /// Whether damaged images have to find it as well.
+    var isAboutDamage: Bool {
+      switch self {
+      case .acceptsRecordChecksum, .acceptsHeaderChecksum, .acceptsSuperblockChecksum: true
+      default: false
+      }
+    }
+  }
+#endif
