@@ -12,13 +12,17 @@ let strict: [SwiftSetting] = [
 /// `-enable-testing`. So its tool is there when it is asked for, as `make crash` does, and a plain build does without.
 let buildsCrashRig = Context.environment["BARKV_CRASH_RIG"] == "1"
 
-/// The gate on the tests themselves (Scripts/mutate) needs the rig, and of the other tests those that damage images.
+/// The gate on the tests themselves (Scripts/mutate) needs the rig, and of the other tests those about
+/// power cuts and damage.
 let buildsMutants = Context.environment["BARKV_MUTANTS"] == "1"
 
 let damageTests: [Target] = [
   .testTarget(
     name: "DamageTests", dependencies: ["BarKV"], path: "Tests/BarKVTests",
-    sources: ["Damage", "ImageFuzzing", "Support", "TemporaryFile.swift"], swiftSettings: strict)
+    sources: ["Damage", "ImageFuzzing", "Support", "TemporaryFile.swift"], swiftSettings: strict),
+  .testTarget(
+    name: "CrashRegressionTests", dependencies: ["BarKV", "CBarKV", "CrashRig"], path: "Tests/CrashTests",
+    sources: ["KilledOwnerTests.swift", "TornRecordTests.swift", "Recording.swift"], swiftSettings: strict),
 ]
 
 let crashTargets: [Target] =

@@ -2,6 +2,10 @@ import Testing
 
 @testable import BarKV
 
+#if canImport(CrashRig)
+  @testable import CrashRig
+#endif
+
 /// A process is killed, the next one sees its last stores, and then the power goes: what the first had not made durable may
 /// vanish after all, and must not take anything along.
 @Suite struct KilledOwnerTests {

@@ -1,5 +1,9 @@
 @testable import BarKV
 
+#if canImport(CrashRig)
+  @testable import CrashRig
+#endif
+
 /// A recorded medium, and what a power cut would leave of it: for crashes made by hand.
 struct Recording {
   let recorder = EventRecorder()

@@ -2,6 +2,10 @@ import Testing
 
 @testable import BarKV
 
+#if canImport(CrashRig)
+  @testable import CrashRig
+#endif
+
 /// Crashes that follow on crashes, made by hand.
 @Suite struct TornRecordTests {
   private static let size = 64 << 10

@@ -205,4 +205,56 @@ import Testing
     #expect(store.recovery.damageCount == 1)
     #expect(throws: StoreError.damagedRecord(offset: UInt64(place.offset))) { try store.get("old") }
   }
+
+  /// The newest manifest is damaged, and the one before it says that the store was closed: an owner wrote since.
+  @Test func aCloseThatIsNotTheLast() throws {
+    var growths: Set<Bool> = []
+    for count in 1..<14 {
+      let blank = [UInt8](repeating: 0, count: 16 << 10)
+      let keeper = ImageKeeper(blank)
+      let geometry = try Geometry(regionBytes: blank.count, segmentSize: 1 << 10)
+      let first = try Store.create(
+        on: Medium.memory(image: blank, observer: keeper), geometry: geometry, path: "memory", options: StoreOptions())
+      for number in 0..<count { try first.put("value", for: "key/\(number)") }
+      try first.close()
+      let second = try Image.open(keeper.bytes, access: .readWrite, keeper: keeper)
+      // Goes on in the open segment where it fits, else in a fresh one.
+      try second.put([UInt8](repeating: 1, count: 200), for: "long")
+      let image = keeper.bytes
+      growths.insert(try Image.Map(image).segments.count == 1)
+      let manifests = unsafe image.withUnsafeBytes { region in
+        unsafe Manifest.read(from: region, superblock: second.superblock)
+      }
+      let newest = geometry.manifestOffset(Int(try #require(manifests.manifest).commit & 1))
+      let store = try Image.open(damaging(image, at: newest + 20))
+      #expect(!store.recovery.wasClosed)
+      #expect(store.recovery.damage.map(\.kind) == [.manifest], "\(count) keys")
+      #expect(store.count == count + 1)
+    }
+    #expect(growths.count == 2)
+  }
+
+  @Test(arguments: [0, 1]) func oneCopyOfAHeaderIsReported(_ copy: Int) throws {
+    let map = try Image.Map(sample.closed)
+    for header in map.segments {
+      let offset = map.superblock.geometry.segmentOffset(header.segment) + copy * lineSize
+      let store = try Image.open(damaging(sample.closed, at: offset + 17))
+      #expect(store.recovery.damage.map(\.offset) == [UInt64(offset)])
+      #expect(store.recovery.damage.map(\.kind) == [.segmentHeader])
+      #expect(try store.verify().damage.map(\.offset) == [UInt64(offset)])
+      #expect(try store.contents() == contents())
+    }
+  }
+
+  /// Under an owner both manifests are whole.
+  @Test(arguments: [0, 1]) func aManifestThatIsLostMeanwhileIsFound(_ area: Int) throws {
+    let store = try Image.open(sample.closed, access: .readWrite)
+    let offset = store.superblock.geometry.manifestOffset(area)
+    let zeros = [UInt8](repeating: 0, count: lineSize)
+    try unsafe zeros.span.bytes.withUnsafeBytes { (line) throws(StoreError) in
+      try unsafe store.medium.write(line, at: offset, site: .openingManifest)
+    }
+    #expect(try store.verify().damage.map(\.offset) == [UInt64(offset)])
+    #expect(try store.verify().damage.map(\.kind) == [.manifest])
+  }
 }

@@ -8,28 +8,23 @@ enum MutantList {
   /// The models of the gate: those with smaller units lose the same writes in more ways.
   static let models: [PersistenceModel] = [.writeBack, .writeCombining, .uncached, .relaxed, .file]
 
-  /// Prints a mutant a line: its name, and the models under which the store does anything else for it.
+  /// Prints a mutant a line: its name, and the models under which the store does anything else for it;
+  /// `tests` are those that need no rig.
   static func print() throws {
     #if BARKV_MUTANTS
       for fault in MediumFault.allCases {
         for site in MediumSite.allCases where fault.sites.contains(site) {
-          print(
-            "\(fault).\(site)", models.filter { fault.concerns($0, at: site) },
-            isAboutDamage: damageSites.contains(site))
+          print("\(fault).\(site)", models.filter { fault.concerns($0, at: site) })
         }
       }
-      for mutant in Mutant.allCases {
-        print(
-          "\(mutant)", models.filter { !mutant.isAboutDamageAlone && mutant.concerns($0) },
-          isAboutDamage: mutant.isAboutDamage || mutant.isAboutDamageAlone)
-      }
+      for mutant in Mutant.allCases { print("\(mutant)", models.filter { mutant.concerns($0) }) }
     #else
       throw ValidationError("this build has no mutants: Scripts/mutate makes one that has")
     #endif
   }
 
-  private static func print(_ name: String, _ models: [PersistenceModel], isAboutDamage: Bool) {
-    Swift.print(([name] + models.map(\.rawValue) + (isAboutDamage ? ["images"] : [])).joined(separator: " "))
+  private static func print(_ name: String, _ models: [PersistenceModel]) {
+    Swift.print(([name] + models.map(\.rawValue) + ["tests"]).joined(separator: " "))
   }
 
   #if BARKV_MUTANTS
@@ -56,32 +51,25 @@ enum MutantList {
   extension Mutant {
     /// Whether the store does anything else on such a medium.
     func concerns(_ model: PersistenceModel) -> Bool {
+      if isAboutDamage { return false }
       switch self {
       case .headerOutsideBarrier, .barrierOfLastRecord, .extentBarrierWithoutHeader, .barrierOfLastExtent,
         .sharedBarrierOfLastRange:
-        model == .file
-      default: true
+        return model == .file
+      default: return true
       }
     }
 
-    /// Whether a power cut makes no difference to it: it takes a damaged image.
-    var isAboutDamageAlone: Bool {
+    /// Whether a power cut makes no difference to it: it takes damage.
+    private var isAboutDamage: Bool {
       switch self {
       case .readAcceptsRecord, .readAcceptsExtent, .acceptsOldExtent, .acceptsForeignHeader,
         .acceptsDifferentSuperblocks, .verifySkipsSuperblock, .verifySkipsManifest, .verifySkipsHeader,
         .verifySkipsExtent, .verifySkipsGaps, .closedDespiteNewerOwner, .closedDespiteGrowth, .neverSettled,
         .chainProvesNothing, .reportsNoGaps, .reportsNoShortSegment, .reportsNoMissingSeal, .reportsNoHeaderCopy,
         .reportsNoLostSegment, .reportsNoManifest, .reportsNoSuperblock, .appendsWithoutProof, .appendsBehindDamage,
-        .keepsHidden:
+        .keepsHidden, .segmentWithoutPrevious:
         true
-      default: false
-      }
-    }
-
-    /// Whether damaged images have to find it as well.
-    var isAboutDamage: Bool {
-      switch self {
-      case .acceptsRecordChecksum, .acceptsHeaderChecksum, .acceptsSuperblockChecksum: true
       default: false
       }
     }

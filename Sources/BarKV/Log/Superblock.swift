@@ -56,6 +56,8 @@ struct Superblock: Sendable, Equatable {
     case valid(Superblock)
     /// The checksum is right and the content is not for this build: no damage, a fact.
     case refused(StoreError)
+    /// Nothing but zeros, which are their own checksum: a creation that was cut off, or damage.
+    case blank
     /// The checksum is wrong; `looks` is what the fields say all the same.
     case damaged(looks: StoreError?)
   }
@@ -76,9 +78,13 @@ struct Superblock: Sendable, Equatable {
       }
       return (superblock, nil)
     case (.refused(let error), _): throw error
+    case (.blank, .valid(let superblock)): return (superblock, 0)
+    case (.blank, .refused(let error)): throw error
+    case (.blank, _): throw .notAStore(path)
     case (.valid(let superblock), _): return (superblock, stride)
     case (.damaged, .valid(let superblock)): return (superblock, 0)
     case (.damaged, .refused(let error)): throw error
+    case (.damaged, .blank): throw .corrupt("both copies of the superblock are damaged")
     case (.damaged(let looks), .damaged(let alsoLooks)):
       // Two damaged copies that agree on what they are say more than either checksum.
       if let looks, looks == alsoLooks { throw looks }
@@ -89,14 +95,14 @@ struct Superblock: Sendable, Equatable {
   private static func decode(_ bytes: UnsafeRawBufferPointer, at offset: Int, path: String) -> Copy {
     guard offset + encodedBytes <= bytes.count else { return .damaged(looks: .notAStore(path)) }
     let block = unsafe UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + encodedBytes])
+    if unsafe block.allSatisfy({ $0 == 0 }) { return .blank }
     let source = block.baseAddress!
     let computed = unsafe Checksum.of(UnsafeRawBufferPointer(rebasing: block[..<checksumOffset]), seed: 0)
     let stored = unsafe source.littleEndian(UInt32.self, at: checksumOffset)
     let error = unsafe refusal(block, regionBytes: bytes.count, path: path)
     if let error {
-      // A store of the other byte order has its checksum in that order too. Zeros are their own checksum, and no content.
-      let isBlank = unsafe block.allSatisfy { $0 == 0 }
-      let isGenuine = !isBlank && (computed == stored || computed == stored.byteSwapped)
+      // A store of the other byte order has its checksum in that order too.
+      let isGenuine = computed == stored || computed == stored.byteSwapped
       return isGenuine ? .refused(error) : .damaged(looks: error)
     }
     guard computed == stored || Mutant.acceptsSuperblockChecksum.isActive else { return .damaged(looks: nil) }

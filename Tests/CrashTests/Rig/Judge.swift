@@ -181,6 +181,9 @@ final class Judge {
   ) throws {
     // What a cut in a creation left that nobody was told of may keep a torn superblock.
     guard lot % effort.deepShare == 0, !oracle.mayBeMissing else { return }
+    var oracle = oracle
+    // The next owner has begun.
+    oracle.isClosed = false
     do {
       switch lot >> 32 & 7 {
       case 0:
