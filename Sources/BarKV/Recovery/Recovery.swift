@@ -7,6 +7,8 @@ struct Recovery {
   private let superblock: Superblock
   private let options: StoreOptions
   private let access: Access
+  /// Where the superblock's copy is that is not valid.
+  private let damagedSuperblock: Int?
   private var report = RecoveryReport()
   private var geometry: Geometry { superblock.geometry }
 
@@ -23,11 +25,14 @@ struct Recovery {
     var unreadable: [Int] = []
   }
 
-  private init(medium: Medium, superblock: Superblock, options: StoreOptions, access: Access) {
+  private init(
+    medium: Medium, superblock: Superblock, options: StoreOptions, access: Access, damagedSuperblock: Int?
+  ) {
     self.medium = medium
     self.superblock = superblock
     self.options = options
     self.access = access
+    self.damagedSuperblock = damagedSuperblock
   }
 
   /// Opens the store in `medium`.
@@ -57,7 +62,9 @@ struct Recovery {
     }
     let found = try unsafe Superblock.read(from: medium.bytes, path: path)
     medium.expectPresence(at: found.damagedCopy == 0 ? found.superblock.geometry.superblockOffset(1) : 0)
-    var recovery = Recovery(medium: medium, superblock: found.superblock, options: options, access: access)
+    var recovery = Recovery(
+      medium: medium, superblock: found.superblock, options: options, access: access,
+      damagedSuperblock: found.damagedCopy)
     if let copy = found.damagedCopy, !Mutant.reportsNoSuperblock.isActive {
       recovery.note(
         Damage(
@@ -231,6 +238,7 @@ struct Recovery {
         try manifest.write(to: medium, superblock: superblock, site: .openingManifest)
       }
       ownership = manifest
+      try repairSuperblock()
       // All segments of an extent: a value's bytes where a header would be must not look like a damaged one later.
       let unused = unusedExtents.flatMap { Array($0.segment..<$0.segment + $0.span) }
       try settle(
@@ -306,6 +314,18 @@ struct Recovery {
     let end = geometry.segmentOffset(scan.header.segment) + geometry.segmentSize
     guard !decided.isSettled, decided.cut < end, decided.cut < scan.tail || scan.hasBytesAtTail else { return [] }
     return [decided.cut]
+  }
+
+  /// Writes a copy of the superblock that is not valid anew, after the other: it may have been torn by a power cut in the
+  /// creation, and would be taken for damage at each open.
+  private func repairSuperblock() throws(StoreError) {
+    guard let offset = damagedSuperblock else { return }
+    let encoded = superblock.encoded()
+    try unsafe encoded.span.bytes.withUnsafeBytes { (bytes) throws(StoreError) in
+      try unsafe medium.write(bytes, at: offset, site: .superblock)
+    }
+    // A cut before this barrier leaves the copy as damaged as it was; the other is never written.
+    try medium.barrier(offset..<offset + Superblock.encodedBytes, site: .superblock)
   }
 
   /// Leaves the region as decided: what was dropped can never be taken for a record again, and what was kept is durable,

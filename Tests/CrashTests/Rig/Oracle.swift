@@ -17,7 +17,7 @@ struct Oracle {
 }
 
 /// A state that is not judged right, with all it takes to look at it again.
-struct RigFailure: Error {
+struct RigFailure: Error, CustomStringConvertible {
   var description: String
   /// The image that recovery was given.
   var image: [UInt8]
