@@ -167,14 +167,9 @@ extension Store {
       try log.acquireLane(bytes: lines * lineSize, purpose: .delete)
     }
     defer { log.release(lane) }
-    if Mutant.deleteWithoutTombstone.isActive {
-      publishDelete(
-        place, existing: existing, tombstoneOffset: existing.line * lineSize, tombstoneLines: 0, lane: lane)
-      return true
-    }
     try poisoning { () throws(StoreError) in
       let offset = try unsafe log.append(
-        lane, kind: .delete, sequence: log.takeSequence(), keyLength: key.count, valueLength: 0
+        lane, kind: .delete, sequence: log.takeSequence(), keyLength: key.count, valueLength: 0, site: .tombstone
       ) { body in
         unsafe barkv_copy_key(body, key.baseAddress!, key.count)
       }

@@ -8,6 +8,7 @@ enum MediumSite: UInt8, Sendable, CaseIterable {
   // Writing.
   case segmentHeader
   case record
+  case tombstone
   case seal
   case batchHeader
   /// Deferred writes that fill more than a segment.

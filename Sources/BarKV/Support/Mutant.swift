@@ -25,8 +25,6 @@ enum Mutant {
   case deleteVisibleBeforeBarrier
   /// A batch is visible before its barrier.
   case batchVisibleBeforeBarrier
-  /// A delete takes the key out and writes no tombstone.
-  case deleteWithoutTombstone
   /// A write does not persist what was deferred before it.
   case writeOvertakesDeferred
   /// Every record says that all before it was durable.
@@ -212,7 +210,8 @@ enum MediumFault {
 
     private static var writes: Set<MediumSite> {
       [
-        .creatingManifest, .secondSuperblock, .superblock, .segmentHeader, .record, .seal, .batchHeader, .extentHeader,
+        .creatingManifest, .secondSuperblock, .superblock, .segmentHeader, .record, .tombstone, .seal, .batchHeader,
+        .extentHeader,
         .extent, .closingManifest, .openingManifest, .erasedSegment, .erasedHeader, .erasedRecord, .erasedExtents,
         .headerCopy, .endSeal, .proofSeal,
       ]

@@ -1,0 +1,23 @@
+/// What a verdict makes of a segment.
+extension SegmentScan {
+  /// The offsets of the valid records that the decision drops.
+  func droppedRecords(_ decided: LogVerdict.Segment) -> [Int] {
+    guard decided.cut < tail else { return [] }
+    var offsets = entries.map(\.offset).filter { $0 >= decided.cut }
+    offsets += fragments.map(\.offset).filter { $0 >= decided.cut }
+    if let sealOffset, sealOffset >= decided.cut { offsets.append(sealOffset) }
+    return offsets
+  }
+
+  /// Whether what proves that a gap is damage is dropped: the settled head of a batch that was torn. The gap would be taken
+  /// for torn after the next crash, and whatever was appended behind it with it.
+  func losesProof(_ decided: LogVerdict.Segment) -> Bool {
+    !decided.isSettled && lastSettled >= decided.cut && gaps.contains { $0.lowerBound < decided.cut }
+  }
+
+  /// Whether nothing that counts is in the segment.
+  func isEmpty(_ decided: LogVerdict.Segment, geometry: Geometry) -> Bool {
+    let first = geometry.segmentOffset(header.segment) + Geometry.segmentHeaderBytes
+    return !decided.isSettled && decided.cut <= first
+  }
+}
