@@ -1,7 +1,7 @@
 import SystemPackage
 
 /// How far the kernel's lockdown keeps even root from the hardware.
-public enum Lockdown: String, Sendable, Hashable, CaseIterable {
+enum Lockdown: String, Sendable, Hashable, CaseIterable {
   /// Not at all.
   case none
   /// The kernel cannot be changed from outside: no BAR can be mapped.
