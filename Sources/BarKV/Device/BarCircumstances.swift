@@ -35,13 +35,14 @@ struct BarCircumstances: Sendable {
     if findings.isEmpty {
       findings = access + access(to: range) + quality(of: range, use: use, memory: memory)
     }
-    let isHopeless = findings.contains { $0.verdict == .unsuitable }
+    // What may still turn out to be a Persistent Memory Region or a volatile buffer has no name yet.
+    let isNamed = !findings.contains { $0.verdict == .unsuitable || $0.kind == .registersUnread }
     let storeAddress = use == .persistentMemoryRegion ? "pmr:\(address)" : "pci:\(address)/\(range.index)"
     return BaseAddressRegister(
       index: range.index, address: range.address, size: range.size, isMemory: range.isMemory, is64Bit: range.is64Bit,
       isPrefetchable: range.isPrefetchable, resourceFile: range.resourceFile,
       writeCombiningFile: range.writeCombiningFile, use: use, findings: findings,
-      storeAddress: isHopeless ? nil : storeAddress)
+      storeAddress: isNamed ? storeAddress : nil)
   }
 
   /// What `range` is known to be.

@@ -44,7 +44,7 @@ public struct BaseAddressRegister: Sendable, Hashable {
   /// All that speaks against a store in this range, and what is worth knowing about one.
   public let findings: [Finding]
   /// The address that names this range as a store's place, whether or not a build can open it; `nil` where no store can be
-  /// there.
+  /// there, and while it is not known what an NVMe controller has there.
   public let storeAddress: String?
 
   /// Whether the range can hold a store: the worst of the findings.
@@ -52,10 +52,10 @@ public struct BaseAddressRegister: Sendable, Hashable {
     findings.map(\.verdict).max { $0.rank < $1.rank } ?? .ready
   }
 
-  /// What a barrier there could prove at best, or `nil` where no store can be there: `persistent` only where a standard
-  /// says that the range is.
+  /// What a barrier there could prove at best, or `nil` where there is no ``storeAddress``: `persistent` only where a
+  /// standard says that the range is.
   public var bestLevel: PersistenceLevel? {
-    guard verdict != .unsuitable else { return nil }
+    guard storeAddress != nil else { return nil }
     return use == .persistentMemoryRegion ? .persistent : .deviceAccepted
   }
 }

@@ -68,8 +68,9 @@ import Testing
         let bar = try judge({ range, _ in range.index = index }, memory: state)
         #expect((bar.bestLevel == .persistent) == (index == 4 && state == memory))
         #expect((bar.storeAddress?.hasPrefix("pmr:") == true) == (index == 4 && state == memory))
-        #expect((bar.storeAddress == nil) == (bar.verdict == .unsuitable))
         #expect((bar.verdict == .unsuitable) == (index == 0 && state != nil))
+        #expect((bar.storeAddress == nil) == (bar.verdict == .unsuitable || state == .unread("some reason")))
+        #expect((bar.bestLevel == nil) == (bar.storeAddress == nil))
       }
     }
   }
