@@ -71,13 +71,17 @@ let package = Package(
     .systemLibrary(name: "CLibPMem", pkgConfig: "libpmem", providers: [.apt(["libpmem-dev"])]),
     // CRC32C at memory speed.
     .systemLibrary(name: "CLibISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
+    // The PCI bus: which functions there are, with which BARs.
+    .systemLibrary(name: "CLibPCI", pkgConfig: "libpci", providers: [.apt(["libpci-dev"])]),
+    // libpci behind calls that return its errors: its own way is to end the process.
+    .target(name: "CBarKVPCI", dependencies: ["CLibPCI"]),
     // What Swift cannot say itself: fences, prefetches, futex, membarrier, thread-local slots, guards of forks and
     // of SIGBUS.
     .target(name: "CBarKV"),
     .target(
       name: "BarKV",
       dependencies: [
-        "CBarKV", "CLibPMem", "CLibISAL",
+        "CBarKV", "CBarKVPCI", "CLibPMem", "CLibISAL",
         .product(name: "SystemPackage", package: "swift-system"),
       ],
       swiftSettings: strict

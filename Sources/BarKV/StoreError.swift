@@ -64,6 +64,8 @@ public enum StoreError: Error, Sendable, Equatable {
   case deviceLost(String)
   /// A barrier failed: whether the operation is durable is not known, and the store is poisoned.
   case outcomeUnknown(String)
+  /// The PCI bus as a whole cannot be read.
+  case busUnreadable(String)
   /// The operating system refused a call.
   case system(call: String, errno: Int32)
 }
@@ -128,6 +130,8 @@ extension StoreError: CustomStringConvertible {
       "The medium was lost (\(what)): close the store, repair the device, and open again."
     case .outcomeUnknown(let what):
       "A barrier failed (\(what)): whether the write is durable is unknown. Close the store and open it again to see."
+    case .busUnreadable(let what):
+      "The PCI bus cannot be read (\(what)): check that this machine has one, and that sysfs is mounted."
     case .system(let call, let code):
       "\(call) failed: \(systemMessage(code))."
     }

@@ -25,6 +25,7 @@ struct KVCLI: ParsableCommand {
     subcommands: [
       CreateCommand.self, PutCommand.self, GetCommand.self, DeleteCommand.self, ExistsCommand.self, LoadCommand.self,
       DumpCommand.self, InfoCommand.self, VerifyCommand.self, BenchCommand.self,
+      DevicesCommand.self,
     ]
   )
 

@@ -80,6 +80,11 @@ enum Hex {
     return bytes
   }
 
+  /// The four digits of `number`.
+  static func text(_ number: UInt16) -> String {
+    text(UInt8(number >> 8)) + text(UInt8(number & 0xFF))
+  }
+
   /// The two digits of one byte.
   static func text(_ byte: UInt8) -> String {
     String(decoding: encode([byte]), as: UTF8.self)

@@ -57,7 +57,8 @@ extension StoreError {
       .busy
     case .system(_, let code):
       Platform.meansNoSpace(code) ? .cannotCreate : .inputOutput
-    case .permissionDenied, .readOnly, .closed, .closedInsideRead, .forked, .deviceLost, .outcomeUnknown:
+    case .permissionDenied, .readOnly, .closed, .closedInsideRead, .forked, .deviceLost, .outcomeUnknown,
+      .busUnreadable:
       .inputOutput
     }
   }
