@@ -18,7 +18,7 @@ let buildsMutants = Context.environment["BARKV_MUTANTS"] == "1"
 
 let damageTests: [Target] = [
   .testTarget(
-    name: "DamageTests", dependencies: ["BarKV"], path: "Tests/BarKVTests",
+    name: "DamageTests", dependencies: ["BarKV", "CBarKV"], path: "Tests/BarKVTests",
     sources: ["Damage", "ImageFuzzing", "Support", "TemporaryFile.swift"], swiftSettings: strict),
   .testTarget(
     name: "CrashRegressionTests", dependencies: ["BarKV", "CBarKV", "CrashRig"], path: "Tests/CrashTests",

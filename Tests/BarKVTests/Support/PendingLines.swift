@@ -1,4 +1,4 @@
-import Synchronization
+import CBarKV
 
 @testable import BarKV
 
@@ -6,7 +6,8 @@ import Synchronization
 /// range) or of a device (a load from it ends each barrier).
 final class PendingLines: MediumObserver {
   private struct State {
-    var stored: Set<Int> = []
+    /// By thread: a fence is one of its own thread's stores.
+    var stored: [UInt32: Set<Int>] = [:]
     var fenced: Set<Int> = []
     var sites: Set<MediumSite> = []
   }
@@ -22,18 +23,18 @@ final class PendingLines: MediumObserver {
   }
 
   /// The lines that a power cut could take.
-  var lines: [Int] { state.withLock { $0.stored.union($0.fenced).sorted() } }
+  var lines: [Int] { state.withLock { $0.stored.values.reduce($0.fenced) { $0.union($1) }.sorted() } }
   /// Where the barriers came from.
   var sites: Set<MediumSite> { state.withLock { $0.sites } }
 
   func observe(_ event: MediumEvent) throws(StoreError) {
+    let thread = UInt32(barkv_thread_slot())
     state.withLock { state in
       switch event {
       case .store(_, let offset, let bytes), .streamingStore(_, let offset, let bytes):
-        state.stored.formUnion(offset / lineSize..<(offset + bytes.count) / lineSize)
+        state.stored[thread, default: []].formUnion(offset / lineSize..<(offset + bytes.count) / lineSize)
       case .fence:
-        state.fenced.formUnion(state.stored)
-        state.stored = []
+        state.fenced.formUnion(state.stored.removeValue(forKey: thread) ?? [])
       case .barrier(let site, let range):
         state.sites.insert(site)
         if !isDevice { state.fenced.subtract(range.lowerBound / lineSize..<range.upperBound / lineSize) }
