@@ -37,6 +37,25 @@ import Testing
     }
   }
 
+  /// A segment's header and first record were in a cache only; the next owner has answered from them.
+  @Test(arguments: models) func aFirstRecordIsLeft(_ model: PersistenceModel) throws {
+    var recording = try Recording(model: model, size: 8 << 10)
+    let first = try store(recording, size: 8 << 10)
+    recording.apply()
+    try first.put([1], for: "key")
+    recording.apply(upToFence: true)
+    first.abandon()
+    var next = recording.kill()
+    let second = try next.open()
+    #expect(try second.get("key") == [1])
+    second.abandon()
+    next.apply()
+    let third = try next.cut { _ in false }.open()
+    #expect(third.recovery.damage.isEmpty)
+    #expect(try third.get("key") == [1])
+    third.abandon()
+  }
+
   /// The record that replaced a large value was in a cache only; the next owner freed the value's extent.
   @Test(arguments: models) func aReplacedExtentIsLeft(_ model: PersistenceModel) throws {
     let long = [UInt8](repeating: 7, count: 600)
