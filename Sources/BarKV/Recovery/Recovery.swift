@@ -97,7 +97,7 @@ struct Recovery {
     noteManifests(manifests, closed: closed)
     let verdict = LogVerdict(scans, geometry: geometry, closed: closed)
     for damage in verdict.damage { note(damage) }
-    noteHeaders(survey, scans: scans, isClosed: closed != nil)
+    noteHeaders(survey, scans: scans, verdict: verdict, isClosed: closed != nil)
     report.wasClosed = closed != nil
     report.segmentCount = survey.logs.count + survey.extents.count
 
@@ -167,10 +167,17 @@ struct Recovery {
     }
   }
 
-  private mutating func noteHeaders(_ survey: Survey, scans: [SegmentScan], isClosed: Bool) {
+  private mutating func noteHeaders(
+    _ survey: Survey, scans: [SegmentScan], verdict: LogVerdict, isClosed: Bool
+  ) {
     for (segment, copy) in survey.damagedCopies {
-      // Without a settled record the segment may just have been opened, and its header torn.
-      let isProven = isClosed || scans.contains { $0.header.segment == segment && $0.lastSettled >= 0 }
+      // Without a settled record the segment may just have been opened, and its header torn. Where all of it is dropped, a
+      // settled head of a torn batch included, the header may just have been erased, and the erasure torn.
+      let isProven =
+        isClosed
+        || zip(scans, verdict.segments).contains { scan, decided in
+          scan.header.segment == segment && scan.lastSettled >= 0 && !scan.isEmpty(decided, geometry: geometry)
+        }
       guard isProven, !Mutant.reportsNoHeaderCopy.isActive else { continue }
       note(
         Damage(

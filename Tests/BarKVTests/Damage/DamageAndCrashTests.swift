@@ -133,6 +133,31 @@ import Testing
     #expect(crashed.recovery.damageCount == 0)
   }
 
+  /// A torn batch whose head was settled is all that stands in a segment, so recovery erases the segment's header; the power
+  /// goes in the middle of that. Nothing is lost, so nothing is damaged.
+  @Test func theErasureOfATornBatchsSegmentIsTorn() throws {
+    let region = Region(size: 16 << 10)
+    let store = try region.create(segmentSize: 1 << 10)
+    var batch = Batch()
+    for number in 0..<3 { batch.put(value(number, length: 20), for: key(number)) }
+    try store.write(batch)
+    var editor = ImageEditor(region.image)
+    let segment = try #require(editor.usedSegments.first)
+    let records = editor.records(ofSegment: segment)
+    try #require(records.count == 4)
+    // Settled, as in a segment that a refused write had opened before the last close.
+    editor.store(editor.load(UInt16.self, records[0] + 10) | 0x8000, records[0] + 10)
+    editor.fixChecksums()
+    editor.overwrite(records[3], [UInt8](repeating: 0, count: 64))
+    editor.overwrite(editor.segment(segment).lowerBound, [UInt8](repeating: 0, count: 36))
+    let torn = Region(image: editor.bytes)
+    for _ in 0..<2 {
+      let next = try torn.open()
+      #expect(next.recovery.damage.isEmpty)
+      #expect(next.count == 0)
+    }
+  }
+
   @Test func whatIsLostUnderAnOpenStore() throws {
     // A store reads records in place, so it must stand what happens to them while it is open.
     var options = StoreOptions()
