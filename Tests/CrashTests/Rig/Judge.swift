@@ -225,7 +225,7 @@ final class Judge {
     guard let again = try open(image, [], oracle, number: 1) else { return }
     defer { again.store.abandon() }
     count.nested += 1
-    guard again.contents.freeSegments == opened.contents.freeSegments else {
+    guard again.contents.freeSegments == opened.contents.freeSegments + opened.contents.blankSegments else {
       throw RigFailure(
         description:
           "\(opened.contents.freeSegments) free segments, \(again.contents.freeSegments) after a second open",

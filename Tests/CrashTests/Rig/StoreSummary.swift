@@ -9,6 +9,9 @@ struct StoreSummary {
   /// The extents that were read.
   private(set) var loads: [Range<Int>] = []
   private(set) var freeSegments = 0
+  /// Log segments without a record. A write that was refused had opened them, and a close kept them open: the next owner
+  /// may go on in them, and the one after a crash finds them free.
+  private(set) var blankSegments = 0
   /// What does not add up, if anything does not.
   private(set) var fault: String?
 
@@ -54,10 +57,9 @@ struct StoreSummary {
       case .free: break
       case .log:
         used += 1
-        // One that was opened for a write that was refused then is kept open by a close, and room for the next.
-        if !store.recovery.wasClosed, store.log.segments.used(segment) * lineSize <= Geometry.segmentHeaderBytes {
-          fault = "segment \(segment) holds nothing and is not free"
-        }
+        guard store.log.segments.used(segment) * lineSize <= Geometry.segmentHeaderBytes else { break }
+        blankSegments += 1
+        if !store.recovery.wasClosed { fault = "segment \(segment) holds nothing and is not free" }
       case .extents:
         span = unsafe max(1, Int(store.log.segments[segment].pointee.span))
         used += span
