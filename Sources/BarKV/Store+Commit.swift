@@ -11,8 +11,8 @@ extension Store {
   /// - Complexity: one barrier, or a share of one, however many operations; one more where values go to extents.
   public func write(_ batch: Batch) throws(StoreError) {
     try beginWrite()
-    try commit(batch.operations, isAtomic: true)
-    if batch.count > 0 { writes.add(1) }
+    try makingRoom { () throws(StoreError) in try commit(batch.operations, isAtomic: true) }
+    if batch.count > 0 { endWrite() }
   }
 
   // MARK: Deferred writes
@@ -27,10 +27,12 @@ extension Store {
   }
 
   func persistDeferred() throws(StoreError) {
-    deferredWrites.lock.lock()
-    defer { deferredWrites.lock.unlock() }
-    try lifecycle.check()
-    try persistLocked()
+    try makingRoom { () throws(StoreError) in
+      deferredWrites.lock.lock()
+      defer { deferredWrites.lock.unlock() }
+      try lifecycle.check()
+      try persistLocked()
+    }
   }
 
   /// Persists what is deferred. The caller holds the deferred writes' lock.
@@ -45,6 +47,12 @@ extension Store {
   /// Accepts a write that becomes durable and visible with the next barrier.
   func deferWrite(_ kind: OperationBuffer.Kind, key: RawSpan, value: RawSpan) throws(StoreError) {
     try checkWritable()
+    try makingRoom { () throws(StoreError) in try deferWriteIfRoom(kind, key: key, value: value) }
+  }
+
+  private func deferWriteIfRoom(
+    _ kind: OperationBuffer.Kind, key: RawSpan, value: RawSpan
+  ) throws(StoreError) {
     deferredWrites.lock.lock()
     defer { deferredWrites.lock.unlock() }
     try lifecycle.check()
@@ -63,7 +71,6 @@ extension Store {
     var extent: ExtentReference?
     var valueLength: Int
     var lines: Int
-    var tombstone: Int
     var offset = 0
   }
 
@@ -73,13 +80,22 @@ extension Store {
       guard !planned.isEmpty else { return }
       let partitions = Set(planned.map(\.place.partition)).sorted()
       // In ascending order, as every writer of several keys takes them: nobody waits in a circle.
-      for partition in partitions { index.lock(partition).lock() }
-      defer { for partition in partitions { index.lock(partition).unlock() } }
-      try lifecycle.check()
+      var locked = 0
+      defer { for partition in partitions.prefix(locked) { index.lock(partition).unlock() } }
+      do throws(StoreError) {
+        for partition in partitions {
+          try lockPartition(partition)
+          locked += 1
+        }
+        try lifecycle.check()
+      } catch {
+        for item in planned { if let extent = item.extent { log.abandon(extent) } }
+        throw error
+      }
       if planned.allSatisfy({ $0.operation.kind == .delete }) {
         // A tombstone for an absent key would use up room that a present one is promised.
         planned.removeAll { item in
-          index.find(
+          index.position(
             item.place,
             matches: {
               unsafe log.record(atLine: $0, hasKey: UnsafeRawBufferPointer(rebasing: bytes[item.operation.key]))
@@ -92,6 +108,7 @@ extension Store {
       do throws(StoreError) {
         try unsafe appendAndPublish(&planned, bytes, isAtomic: isAtomic)
       } catch {
+        for item in planned { if let extent = item.extent { log.abandon(extent) } }
         // What is set aside for tombstones has no room for a batch's headers, and is used up one tombstone at a time.
         guard error == .full, !isAtomic, planned.allSatisfy({ $0.operation.kind == .delete }) else { throw error }
         for item in planned {
@@ -116,8 +133,7 @@ extension Store {
     for operation in operations {
       let key = unsafe UnsafeRawBufferPointer(rebasing: bytes[operation.key])
       var item = unsafe Planned(
-        operation: operation, place: index.place(log.hash(key)), valueLength: operation.value.count, lines: 0,
-        tombstone: operation.kind == .put ? log.tombstoneReserve(keyLength: key.count) : 0)
+        operation: operation, place: index.place(log.hash(key)), valueLength: operation.value.count, lines: 0)
       if isExtent(keyLength: key.count, valueLength: item.valueLength) {
         item.valueLength = ExtentReference.encodedBytes
         total += log.extentLines(bytes: operation.value.count)
@@ -148,7 +164,10 @@ extension Store {
       }
     }
     if let extents { try poisoning { () throws(StoreError) in try medium.barrier(extents, site: .batchExtents) } }
-    if let failure { throw failure }
+    if let failure {
+      for item in planned { if let extent = item.extent { log.abandon(extent) } }
+      throw failure
+    }
     return planned
   }
 
@@ -188,8 +207,6 @@ extension Store {
       if Mutant.batchVisibleBeforeBarrier.isActive { return }
       for item in planned { unsafe publish(item, bytes, lane: lane) }
     }
-    // What was set aside for keys that were present already.
-    log.refundCredit(lane, lines: 0)
   }
 
   @unsafe
@@ -222,10 +239,9 @@ extension Store {
       publishDelete(
         item.place, existing: existing, tombstoneOffset: item.offset, tombstoneLines: item.lines, lane: lane)
     } else {
-      let extentLines = item.extent.map { log.extentLines(bytes: $0.length) } ?? 0
       publishPut(
-        item.place, line: item.offset / lineSize, liveLines: item.lines + extentLines, tombstone: item.tombstone,
-        existing: existing, lane: lane)
+        item.place, line: item.offset / lineSize, lines: item.lines, extent: item.extent, existing: existing, lane: lane
+      )
     }
   }
 
@@ -237,9 +253,8 @@ extension Store {
     var count = 0
   }
 
-  /// Finds room for all records, and credit for all tombstones: all or nothing.
+  /// Finds room for all records: all or nothing.
   private func reserve(_ lane: Int, _ planned: [Planned], isAtomic: Bool) throws(StoreError) -> [Part] {
-    guard !log.isShort(lane) else { throw .full }
     let header = isAtomic ? 1 : 0
     // An earlier owner's open segment before a fresh one: owners that come and go would each leave one more behind.
     if let first = planned.first {
@@ -260,14 +275,8 @@ extension Store {
     let usesOpenSegment = parts[0].count > 0
     if !usesOpenSegment { parts.removeFirst() }
     let fresh = usesOpenSegment ? parts.dropFirst().indices : parts.indices
-    let credit = planned.reduce(0) { $0 + $1.tombstone }
-    guard !fresh.isEmpty else {
-      guard log.ensureCredit(lane, lines: credit) else { throw .full }
-      return parts
-    }
-    let missing = unsafe max(0, credit - log[lane].pointee.credit)
-    guard let segments = log.space.take(fresh.count, credit: missing, purpose: .put) else { throw .full }
-    unsafe log[lane].pointee.credit += missing
+    guard !fresh.isEmpty else { return parts }
+    guard let segments = log.space.take(fresh.count, purpose: .put) else { throw .full }
     for (part, segment) in zip(fresh, segments) { parts[part].segment = segment }
     return parts
   }
