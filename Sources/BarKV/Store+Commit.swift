@@ -57,86 +57,113 @@ extension Store {
   // MARK: Commit
 
   /// An operation with all that is worked out before anything is locked.
+  @unsafe
   private struct Planned {
-    var operation: OperationBuffer.Operation
+    var isDelete: Bool
+    var key: UnsafeRawBufferPointer
+    var value: UnsafeRawBufferPointer
     var place: Index.Place
     var extent: ExtentReference?
-    var valueLength: Int
+    var needsExtent: Bool
     var lines: Int
     var tombstone: Int
     var offset = 0
   }
 
   private func commit(_ buffer: OperationBuffer, isAtomic: Bool) throws(StoreError) {
-    try unsafe buffer.bytes.span.bytes.withUnsafeBytes { (bytes) throws(StoreError) in
-      var planned = try holdingOpen { () throws(StoreError) in try unsafe plan(buffer, bytes) }
-      guard !planned.isEmpty else { return }
-      let partitions = Set(planned.map(\.place.partition)).sorted()
+    try unsafe buffer.withBytes { (bytes) throws(StoreError) in
+      var planned = try unsafe holdingOpen { () throws(StoreError) in try unsafe plan(buffer, bytes) }
+      guard unsafe !planned.isEmpty else { return }
+      let partitions = unsafe partitions(of: planned)
       // In ascending order, as every writer of several keys takes them: nobody waits in a circle.
       for partition in partitions { index.lock(partition).lock() }
       defer { for partition in partitions { index.lock(partition).unlock() } }
       try lifecycle.check()
-      if planned.allSatisfy({ $0.operation.kind == .delete }) {
+      // The records that will be replaced are looked at later: all that are not in a cache are waited for together.
+      for unsafe item in unsafe planned {
+        let slot = unsafe index.findAtHome(item.place)
+        if slot.isOccupied { log.prefetch(line: slot.line) }
+      }
+      if unsafe planned.allSatisfy({ unsafe $0.isDelete }) {
         // A tombstone for an absent key would use up room that a present one is promised.
-        planned.removeAll { item in
-          index.find(
-            item.place,
-            matches: {
-              unsafe log.record(atLine: $0, hasKey: UnsafeRawBufferPointer(rebasing: bytes[item.operation.key]))
-            })
-            == nil && unreadable(item.place, keyLength: item.operation.key.count) == nil
+        unsafe planned.removeAll { item in
+          unsafe index.find(item.place, matches: { unsafe log.record(atLine: $0, hasKey: item.key) }) == nil
+            && unreadable(item.place, keyLength: item.key.count) == nil
         }
         if !medium.isWhole { try checkPresence() }
-        guard !planned.isEmpty else { return }
+        guard unsafe !planned.isEmpty else { return }
       }
       do throws(StoreError) {
-        try unsafe appendAndPublish(&planned, bytes, isAtomic: isAtomic)
+        try unsafe appendAndPublish(&planned, isAtomic: isAtomic)
       } catch {
         // What is set aside for tombstones has no room for a batch's headers, and is used up one tombstone at a time.
-        guard error == .full, !isAtomic, planned.allSatisfy({ $0.operation.kind == .delete }) else { throw error }
-        for item in planned {
-          _ = try unsafe deleteLocked(UnsafeRawBufferPointer(rebasing: bytes[item.operation.key]), place: item.place)
-        }
+        guard error == .full, !isAtomic, unsafe planned.allSatisfy({ unsafe $0.isDelete }) else { throw error }
+        for unsafe item in unsafe planned { _ = try unsafe deleteLocked(item.key, place: item.place) }
       }
     }
+  }
+
+  /// The partitions of the operations, ascending, each once.
+  @unsafe
+  private func partitions(of planned: [Planned]) -> [Int] {
+    var partitions = unsafe planned.map { unsafe $0.place.partition }
+    partitions.sort()
+    var count = 0
+    for partition in partitions where count == 0 || partitions[count - 1] != partition {
+      partitions[count] = partition
+      count += 1
+    }
+    partitions.removeLast(partitions.count - count)
+    return partitions
   }
 
   /// Validates the operations and writes their extents, durable on return.
   @unsafe
   private func plan(_ buffer: OperationBuffer, _ bytes: UnsafeRawBufferPointer) throws(StoreError) -> [Planned] {
-    let operations = buffer.operations
-    for operation in operations {
+    var planned: [Planned] = unsafe []
+    unsafe planned.reserveCapacity(buffer.count)
+    var total = 0
+    try unsafe buffer.forEach(in: bytes) { (operation) throws(StoreError) in
       try limits.checkKey(operation.key.count)
       try limits.checkValue(operation.value.count)
-    }
-    var planned: [Planned] = []
-    planned.reserveCapacity(operations.count)
-    var extents: Range<Int>?
-    var total = 0
-    for operation in operations {
       let key = unsafe UnsafeRawBufferPointer(rebasing: bytes[operation.key])
-      var item = unsafe Planned(
-        operation: operation, place: index.place(log.hash(key)), valueLength: operation.value.count, lines: 0,
-        tombstone: operation.kind == .put ? log.tombstoneReserve(keyLength: key.count) : 0)
-      if isExtent(keyLength: key.count, valueLength: item.valueLength) {
-        item.valueLength = ExtentReference.encodedBytes
-        total += log.extentLines(bytes: operation.value.count)
+      let place = unsafe index.place(log.hash(key))
+      // By the time of the first search all lines of the index are here, or on their way.
+      index.prefetch(place)
+      var valueLength = operation.value.count
+      let needsExtent = isExtent(keyLength: key.count, valueLength: valueLength)
+      if needsExtent {
+        total += log.extentLines(bytes: valueLength)
+        valueLength = ExtentReference.encodedBytes
       }
-      item.lines = Record.lines(keyLength: key.count, valueLength: item.valueLength)
-      total += item.lines
-      planned.append(item)
+      let lines = Record.lines(keyLength: key.count, valueLength: valueLength)
+      total += lines
+      unsafe planned.append(
+        Planned(
+          isDelete: operation.kind == .delete, key: key,
+          value: UnsafeRawBufferPointer(rebasing: bytes[operation.value]), place: place, needsExtent: needsExtent,
+          lines: lines, tombstone: operation.kind == .put ? log.tombstoneReserve(keyLength: key.count) : 0))
     }
     guard total <= superblock.geometry.segmentCount * superblock.geometry.recordLinesPerSegment else {
-      throw .batchTooLarge(operations: operations.count)
+      throw .batchTooLarge(operations: buffer.count)
     }
-    // Durable before the records that refer to them, as for a single put; and in case of an error, so that no operation
-    // leaves anything in flight behind it.
+    try unsafe writeExtents(of: &planned)
+    return unsafe planned
+  }
+
+  /// Writes the extents of all values that need one.
+  ///
+  /// Durable before the records that refer to them, as for a single put; and in case of an error, so that no operation
+  /// leaves anything in flight behind it.
+  @unsafe
+  private func writeExtents(of planned: inout [Planned]) throws(StoreError) {
+    var extents: Range<Int>?
     var failure: StoreError?
-    for index in planned.indices where planned[index].valueLength != operations[index].value.count {
-      let value = unsafe UnsafeRawBufferPointer(rebasing: bytes[operations[index].value])
+    for index in unsafe planned.indices where unsafe planned[index].needsExtent {
       do throws(StoreError) {
+        let value = unsafe planned[index].value
         let written = try poisoning { () throws(StoreError) in try unsafe log.writeExtent(value) }
-        planned[index].extent = written.reference
+        unsafe planned[index].extent = written.reference
         if Mutant.barrierOfLastExtent.isActive { extents = nil }
         extents =
           extents.map {
@@ -149,26 +176,24 @@ extension Store {
     }
     if let extents { try poisoning { () throws(StoreError) in try medium.barrier(extents, site: .batchExtents) } }
     if let failure { throw failure }
-    return planned
   }
 
   /// The caller holds the partitions of all operations.
   @unsafe
-  private func appendAndPublish(
-    _ planned: inout [Planned], _ bytes: UnsafeRawBufferPointer, isAtomic: Bool
-  ) throws(StoreError) {
+  private func appendAndPublish(_ planned: inout [Planned], isAtomic: Bool) throws(StoreError) {
     let lane = log.acquireLane()
     defer { log.release(lane) }
-    let parts = try reserve(lane, planned, isAtomic: isAtomic)
+    let parts = try unsafe reserve(lane, planned, isAtomic: isAtomic)
     // From here on nothing can be refused any more: all room is ours.
-    let first = log.takeSequence(UInt64(planned.count))
+    let count = unsafe planned.count
+    let first = log.takeSequence(UInt64(count))
     try poisoning { () throws(StoreError) in
       var next = 0
       for (number, part) in parts.enumerated() {
         if let segment = part.segment { try log.openSegment(lane, segment, baseSequence: first - 1) }
         if isAtomic {
           let fragment = BatchFragment(
-            sequence: first, total: planned.count, first: next, count: part.count)
+            sequence: first, total: count, first: next, count: part.count)
           let offset = try unsafe log.append(
             lane, kind: .batch, sequence: first, keyLength: 0, valueLength: BatchFragment.encodedBytes,
             site: .batchHeader, fill: { unsafe fragment.encode(to: $0) })
@@ -178,53 +203,47 @@ extension Store {
           try log.settle(lane, site: .deferredPart)
         }
         for position in next..<next + part.count {
-          try unsafe append(&planned[position], bytes, lane: lane, sequence: first + UInt64(position))
+          try unsafe append(&planned[position], lane: lane, sequence: first + UInt64(position))
         }
         next += part.count
       }
       // One barrier for all. Nothing is visible before it: a reader could otherwise see half a batch that a crash undoes.
-      if Mutant.batchVisibleBeforeBarrier.isActive { for item in planned { unsafe publish(item, bytes, lane: lane) } }
+      if Mutant.batchVisibleBeforeBarrier.isActive { for unsafe item in unsafe planned { unsafe publish(item, lane: lane) } }
       try log.settle(lane)
       if Mutant.batchVisibleBeforeBarrier.isActive { return }
-      for item in planned { unsafe publish(item, bytes, lane: lane) }
+      for unsafe item in unsafe planned { unsafe publish(item, lane: lane) }
     }
     // What was set aside for keys that were present already.
     log.refundCredit(lane, lines: 0)
   }
 
   @unsafe
-  private func append(
-    _ item: inout Planned, _ bytes: UnsafeRawBufferPointer, lane: Int, sequence: UInt64
-  ) throws(StoreError) {
-    let operation = item.operation
-    let extent = item.extent
-    let kind: RecordKind = operation.kind == .delete ? .delete : extent == nil ? .put : .putExtent
-    item.offset = try unsafe log.append(
-      lane, kind: kind, sequence: sequence, keyLength: operation.key.count, valueLength: item.valueLength
-    ) { body in
-      unsafe body.copyMemory(from: bytes.baseAddress! + operation.key.lowerBound, byteCount: operation.key.count)
-      if let extent {
-        unsafe extent.encode(to: body + operation.key.count)
-      } else {
-        unsafe (body + operation.key.count).copyMemory(
-          from: bytes.baseAddress! + operation.value.lowerBound, byteCount: operation.value.count)
+  private func append(_ item: inout Planned, lane: Int, sequence: UInt64) throws(StoreError) {
+    if let extent = unsafe item.extent {
+      let key = unsafe item.key
+      unsafe item.offset = try unsafe extent.withEncoded { (reference) throws(StoreError) in
+        try unsafe log.append(lane, kind: .putExtent, sequence: sequence, key: key, value: reference)
       }
+    } else {
+      unsafe item.offset = try unsafe log.append(
+        lane, kind: item.isDelete ? .delete : .put, sequence: sequence, key: item.key, value: item.value)
     }
   }
 
   @unsafe
-  private func publish(_ item: Planned, _ bytes: UnsafeRawBufferPointer, lane: Int) {
-    let key = unsafe UnsafeRawBufferPointer(rebasing: bytes[item.operation.key])
+  private func publish(_ item: Planned, lane: Int) {
+    let key = unsafe item.key
+    let place = unsafe item.place
     let existing =
-      index.position(item.place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
-      ?? unreadable(item.place, keyLength: key.count)
-    if item.operation.kind == .delete {
-      publishDelete(
-        item.place, existing: existing, tombstoneOffset: item.offset, tombstoneLines: item.lines, lane: lane)
+      index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
+      ?? unreadable(place, keyLength: key.count)
+    if unsafe item.isDelete {
+      unsafe publishDelete(
+        place, existing: existing, tombstoneOffset: item.offset, tombstoneLines: item.lines, lane: lane)
     } else {
-      let extentLines = item.extent.map { log.extentLines(bytes: $0.length) } ?? 0
-      publishPut(
-        item.place, line: item.offset / lineSize, liveLines: item.lines + extentLines, tombstone: item.tombstone,
+      let extentLines = unsafe item.extent.map { log.extentLines(bytes: $0.length) } ?? 0
+      unsafe publishPut(
+        place, line: item.offset / lineSize, liveLines: item.lines + extentLines, tombstone: item.tombstone,
         existing: existing, lane: lane)
     }
   }
@@ -238,29 +257,32 @@ extension Store {
   }
 
   /// Finds room for all records, and credit for all tombstones: all or nothing.
+  @unsafe
   private func reserve(_ lane: Int, _ planned: [Planned], isAtomic: Bool) throws(StoreError) -> [Part] {
     guard !log.isShort(lane) else { throw .full }
     let header = isAtomic ? 1 : 0
     // An earlier owner's open segment before a fresh one: owners that come and go would each leave one more behind.
-    if let first = planned.first {
+    if let lines = unsafe planned.first.map({ unsafe $0.lines }) {
       try poisoning { () throws(StoreError) in
-        try log.resumePartial(lane, bytes: (header + first.lines) * lineSize)
+        try log.resumePartial(lane, bytes: (header + lines) * lineSize)
       }
     }
     var parts = [Part()]
     var room = log.hasRoom(lane, bytes: lineSize) ? unsafe log[lane].pointee.room / lineSize - header : 0
-    for item in planned {
-      if item.lines > room {
+    var credit = 0
+    for unsafe item in unsafe planned {
+      unsafe credit += item.tombstone
+      let lines = unsafe item.lines
+      if lines > room {
         parts.append(Part())
         room = superblock.geometry.recordLinesPerSegment - header
       }
-      room -= item.lines
+      room -= lines
       parts[parts.count - 1].count += 1
     }
     let usesOpenSegment = parts[0].count > 0
     if !usesOpenSegment { parts.removeFirst() }
     let fresh = usesOpenSegment ? parts.dropFirst().indices : parts.indices
-    let credit = planned.reduce(0) { $0 + $1.tombstone }
     guard !fresh.isEmpty else {
       guard log.ensureCredit(lane, lines: credit) else { throw .full }
       return parts

@@ -75,8 +75,7 @@ extension Store {
     }
     try new.withStoreBytes { (value) throws(StoreError) in
       try unsafe value.withUnsafeBytes { (value) throws(StoreError) in
-        let extent = try poisoning { () throws(StoreError) in try unsafe writeExtentIfNeeded(key: key, value: value) }
-        try unsafe putLocked(key, value, extent: extent, place: place)
+        try unsafe putAnyLocked(key, value, place: place)
       }
     }
     return true

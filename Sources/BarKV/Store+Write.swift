@@ -1,5 +1,3 @@
-import CBarKV
-
 extension Store {
   // MARK: Put
 
@@ -21,22 +19,34 @@ extension Store {
   public func put(_ value: RawSpan, for key: RawSpan, durability: Durability) throws(StoreError) {
     try limits.checkKey(key.byteCount)
     try limits.checkValue(value.byteCount)
-    if durability == .deferred, !isExtent(keyLength: key.byteCount, valueLength: value.byteCount) {
-      return try deferWrite(.put, key: key, value: value)
-    }
+    if isExtent(keyLength: key.byteCount, valueLength: value.byteCount) { return try putExtent(value, for: key) }
+    if durability == .deferred { return try deferWrite(.put, key: key, value: value) }
     try beginWrite()
     try unsafe key.withUnsafeBytes { (key) throws(StoreError) in
+      let place = unsafe index.place(log.hash(key))
+      index.prefetch(place)
+      let lock = index.lock(place.partition)
+      lock.lock()
+      defer { lock.unlock() }
       try unsafe value.withUnsafeBytes { (value) throws(StoreError) in
-        // An extent is written before any lock is taken: it may be large.
-        let extent = try poisoning { () throws(StoreError) in try unsafe writeExtentIfNeeded(key: key, value: value) }
-        let hash = unsafe log.hash(key)
-        let place = index.place(hash)
-        index.prefetch(place)
-        let lock = index.lock(place.partition)
-        lock.lock()
-        defer { lock.unlock() }
-        try unsafe putLocked(key, value, extent: extent, place: place)
+        try unsafe putLocked(key, value, kind: .put, extentLines: 0, place: place)
       }
+    }
+    writes.add(1)
+  }
+
+  /// The same for a value that is kept in an extent.
+  @inline(never)
+  private func putExtent(_ value: RawSpan, for key: RawSpan) throws(StoreError) {
+    try beginWrite()
+    // An extent is written before any lock is taken: it may be large.
+    let extent = try unsafe value.withUnsafeBytes { (value) throws(StoreError) in try unsafe writeExtent(value) }
+    try unsafe key.withUnsafeBytes { (key) throws(StoreError) in
+      let place = unsafe index.place(log.hash(key))
+      let lock = index.lock(place.partition)
+      lock.lock()
+      defer { lock.unlock() }
+      try unsafe putLocked(key, extent, place: place)
     }
     writes.add(1)
   }
@@ -89,50 +99,72 @@ extension Store {
 
   // MARK: One record: the caller holds the key's partition
 
-  /// Appends a put, makes it durable, publishes it. `value` is ignored where there is an `extent`.
+  /// Appends a put, makes it durable, publishes it.
+  ///
+  /// - Parameters:
+  ///   - value: what stands behind the key: the value, or the reference to its extent.
+  ///   - extentLines: the lines of its extent.
   @unsafe
   @inline(__always)
   func putLocked(
-    _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, extent: ExtentReference?, place: Index.Place
+    _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, kind: RecordKind, extentLines: Int,
+    place: Index.Place
   ) throws(StoreError) {
     try lifecycle.check()
-    let valueLength = extent == nil ? value.count : ExtentReference.encodedBytes
-    let lines = Record.lines(keyLength: key.count, valueLength: valueLength)
+    let lines = Record.lines(keyLength: key.count, valueLength: value.count)
     let lane = try poisoning { () throws(StoreError) in
-      try log.acquireLane(bytes: lines * lineSize, purpose: .put)
+      try log.acquireLane(bytes: lines &* lineSize, purpose: .put)
     }
     defer { log.release(lane) }
     let tombstone = log.tombstoneReserve(keyLength: key.count)
     if !log.ensureCredit(lane, lines: tombstone) {
       // No room for one more key: then only a key that is present may be put, which has its tombstone's room already.
-      guard index.find(place, matches: { unsafe log.record(atLine: $0, hasKey: key) }) != nil else {
-        throw .full
-      }
+      guard unsafe find(key, at: place) != nil else { throw .full }
     }
     try poisoning { () throws(StoreError) in
-      let offset = try unsafe log.append(
-        lane, kind: extent == nil ? .put : .putExtent, sequence: log.takeSequence(), keyLength: key.count,
-        valueLength: valueLength
-      ) { body in
-        unsafe barkv_copy_key(body, key.baseAddress!, key.count)
-        if let extent {
-          unsafe extent.encode(to: body + key.count)
-        } else if let bytes = value.baseAddress {
-          unsafe (body + key.count).copyMemory(from: bytes, byteCount: value.count)
-        }
-      }
+      let offset = try unsafe log.append(lane, kind: kind, sequence: log.takeSequence(), key: key, value: value)
       // The search goes on while the lines are on their way to the medium.
       let existing =
         index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
         ?? unreadable(place, keyLength: key.count)
       // A reader must not see the record before it is durable: that is what the crash after this line could take back.
       if !Mutant.putVisibleBeforeBarrier.isActive { try log.settle(lane) }
-      let extentLines = extent.map { log.extentLines(bytes: $0.length) } ?? 0
       publishPut(
-        place, line: offset / lineSize, liveLines: lines &+ extentLines, tombstone: tombstone, existing: existing,
-        lane: lane)
+        place, line: offset >> lineSize.trailingZeroBitCount, liveLines: lines &+ extentLines, tombstone: tombstone,
+        existing: existing, lane: lane)
       if Mutant.putVisibleBeforeBarrier.isActive { try log.settle(lane) }
     }
+  }
+
+  /// The same for a value in an extent.
+  @unsafe
+  @inline(never)
+  private func putLocked(
+    _ key: UnsafeRawBufferPointer, _ extent: ExtentReference, place: Index.Place
+  ) throws(StoreError) {
+    try unsafe extent.withEncoded { (reference) throws(StoreError) in
+      try unsafe putLocked(
+        key, reference, kind: .putExtent, extentLines: log.extentLines(bytes: extent.length), place: place)
+    }
+  }
+
+  /// The same for any value; where it goes to an extent, that is written first.
+  @unsafe
+  func putAnyLocked(
+    _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, place: Index.Place
+  ) throws(StoreError) {
+    if isExtent(keyLength: key.count, valueLength: value.count) {
+      try unsafe putLocked(key, writeExtent(value), place: place)
+    } else {
+      try unsafe putLocked(key, value, kind: .put, extentLines: 0, place: place)
+    }
+  }
+
+  /// The line of the key's record. Not inlined where it is hardly ever asked for.
+  @unsafe
+  @inline(never)
+  private func find(_ key: UnsafeRawBufferPointer, at place: Index.Place) -> Int? {
+    index.find(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
   }
 
   /// Makes a durable put visible, and accounts for what it replaces.
@@ -169,10 +201,8 @@ extension Store {
     defer { log.release(lane) }
     try poisoning { () throws(StoreError) in
       let offset = try unsafe log.append(
-        lane, kind: .delete, sequence: log.takeSequence(), keyLength: key.count, valueLength: 0, site: .tombstone
-      ) { body in
-        unsafe barkv_copy_key(body, key.baseAddress!, key.count)
-      }
+        lane, kind: .delete, sequence: log.takeSequence(), key: key, value: UnsafeRawBufferPointer(start: nil, count: 0),
+        site: .tombstone)
       // Absent before the tombstone is durable would be absent before the crash and present after it.
       if !Mutant.deleteVisibleBeforeBarrier.isActive { try log.settle(lane) }
       publishDelete(place, existing: existing, tombstoneOffset: offset, tombstoneLines: lines, lane: lane)
@@ -226,18 +256,16 @@ extension Store {
       || Record.headerBytes &+ keyLength &+ valueLength > superblock.geometry.recordBytesPerSegment &- lineSize
   }
 
-  /// Writes the value's extent, durable on return, where it needs one.
+  /// Writes an extent with the value, durable on return.
   @unsafe
-  @inline(__always)
-  func writeExtentIfNeeded(
-    key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer
-  ) throws(StoreError) -> ExtentReference? {
-    guard isExtent(keyLength: key.count, valueLength: value.count) else { return nil }
-    return try holdingOpen { () throws(StoreError) in
-      let written = try unsafe log.writeExtent(value)
-      // Durable before the record that refers to it: recovery takes the record's word and does not read the extent.
-      try medium.barrier(written.range, site: .extent)
-      return written.reference
+  private func writeExtent(_ value: UnsafeRawBufferPointer) throws(StoreError) -> ExtentReference {
+    try poisoning { () throws(StoreError) in
+      try holdingOpen { () throws(StoreError) in
+        let written = try unsafe log.writeExtent(value)
+        // Durable before the record that refers to it: recovery takes the record's word and does not read the extent.
+        try medium.barrier(written.range, site: .extent)
+        return written.reference
+      }
     }
   }
 

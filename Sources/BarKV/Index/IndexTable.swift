@@ -105,11 +105,13 @@ struct IndexTable {
   }
 
   /// The position at which a key with this fragment may be added: the first free one of its search. The table has one.
+  @inline(__always)
   func freePosition(_ fragment: UInt64) -> Int {
     var bucket = homeBucket(fragment)
     for _ in 0..<bucketCount {
-      let first = bucket * Self.slotsPerBucket
-      for position in first..<first + Self.slotsPerBucket where !slot(position).isOccupied { return position }
+      let first = bucket &* Self.slotsPerBucket
+      let free = unsafe barkv_bucket_free(slots + first)
+      if free != 0 { return first &+ free.trailingZeroBitCount }
       bucket += 1
       if bucket == bucketCount { bucket = 0 }
     }

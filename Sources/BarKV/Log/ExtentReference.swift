@@ -20,6 +20,13 @@ struct ExtentReference: Equatable {
     unsafe target.setLittleEndian(generation, at: 16)
   }
 
+  /// Calls `body` with the 24 bytes.
+  func withEncoded<R>(_ body: (UnsafeRawBufferPointer) throws(StoreError) -> R) throws(StoreError) -> R {
+    var bytes: (UInt64, UInt64, UInt64) = (0, 0, 0)
+    unsafe withUnsafeMutableBytes(of: &bytes) { unsafe encode(to: $0.baseAddress.unsafelyUnwrapped) }
+    return try unsafe withUnsafeBytes(of: &bytes) { (bytes) throws(StoreError) in try unsafe body(bytes) }
+  }
+
   /// Reads the 24 bytes at `source`; nothing about them is checked but that they are numbers.
   @unsafe
   init(_ source: UnsafeRawPointer) {

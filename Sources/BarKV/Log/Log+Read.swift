@@ -29,6 +29,12 @@ extension Log {
     return unsafe ExtentReference(medium.bytes.baseAddress! + offset + Record.headerBytes + header.keyLength)
   }
 
+  /// Loads the line that a comparison of the record's key will look at.
+  @inline(__always)
+  func prefetch(line: Int) {
+    unsafe barkv_prefetch(medium.bytes.baseAddress! + line &* lineSize)
+  }
+
   /// Whether the record at `line` is about `key`.
   @unsafe
   @inline(__always)

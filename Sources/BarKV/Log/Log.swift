@@ -85,7 +85,8 @@ final class Log: @unchecked Sendable {
   /// Takes a free lane, the calling thread's usual one if it is free. Give it back by ``release(_:)``.
   @inline(__always)
   func acquireLane() -> Int {
-    let usual = Int(barkv_thread_slot()) % laneCount
+    let slot = Int(barkv_thread_slot())
+    let usual = slot < laneCount ? slot : slot % laneCount
     if lock(usual).tryLock() { return usual }
     return acquireAnotherLane(usual)
   }
@@ -131,34 +132,65 @@ final class Log: @unchecked Sendable {
       && sequence.load(ordering: .relaxed) &- self[lane].pointee.baseSequence < UInt64(1) << 31
   }
 
+  /// Appends the record of a put or of a delete to the lane's open segment, which has room for it.
+  ///
+  /// - Returns: the record's offset in the region. It is durable after ``settle(_:)``.
+  @unsafe
+  @inline(__always)
+  func append(
+    _ lane: Int, kind: RecordKind, sequence: UInt64, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer,
+    site: MediumSite = .record
+  ) throws(StoreError) -> Int {
+    let state = unsafe self[lane]
+    unsafe Record.build(
+      state.pointee.scratch, delta: UInt32(truncatingIfNeeded: sequence &- state.pointee.baseSequence), key: key,
+      value: value, kind: kind, isSettled: claimsSettled(state), salt: state.pointee.salt)
+    return try unsafe write(
+      state, lines: Record.lines(keyLength: key.count, valueLength: value.count), isSeal: false, site: site)
+  }
+
   /// Appends a record to the lane's open segment, which has room for it.
   ///
   /// - Parameter fill: puts key and value, `keyLength + valueLength` bytes, where it is told.
   /// - Returns: the record's offset in the region. It is durable after ``settle(_:)``.
   @unsafe
-  @inline(__always)
   func append(
     _ lane: Int, kind: RecordKind, sequence: UInt64, keyLength: Int, valueLength: Int, site: MediumSite = .record,
     fill: (UnsafeMutableRawPointer) -> Void
   ) throws(StoreError) -> Int {
     let state = unsafe self[lane]
-    let bytes = Record.headerBytes &+ keyLength &+ valueLength
-    let padded = roundUp(bytes, to: lineSize)
-    let position = unsafe state.pointee.position
-    unsafe precondition(padded <= state.pointee.limit &- position || kind == .seal, "an append without room")
     let record = unsafe state.pointee.scratch
+    let lines = Record.lines(keyLength: keyLength, valueLength: valueLength)
     // The last line's padding, before the rest is laid over it.
-    let lastLine = unsafe record + (padded &- lineSize)
+    let lastLine = unsafe record + ((lines &- 1) &* lineSize)
     unsafe lastLine.initializeMemory(as: UInt64.self, repeating: 0, count: lineSize / 8)
     unsafe fill(record + Record.headerBytes)
-    let isSettled =
-      unsafe (state.pointee.isSettled || Mutant.alwaysSettled.isActive) && !Mutant.neverSettled.isActive
     unsafe Record.seal(
       record, delta: UInt32(truncatingIfNeeded: sequence &- state.pointee.baseSequence), keyLength: keyLength,
-      valueLength: valueLength, kind: kind, isSettled: isSettled, salt: state.pointee.salt)
-    try unsafe medium.write(UnsafeRawBufferPointer(start: record, count: padded), at: position, site: site)
-    unsafe state.pointee.position = position &+ padded
-    unsafe state.pointee.soil(position..<position &+ padded)
+      valueLength: valueLength, kind: kind, isSettled: claimsSettled(state), salt: state.pointee.salt)
+    return try unsafe write(state, lines: lines, isSeal: kind == .seal, site: site)
+  }
+
+  /// Whether the next record says that all before it was durable.
+  @unsafe
+  @inline(__always)
+  private func claimsSettled(_ state: UnsafeMutablePointer<Lane>) -> Bool {
+    unsafe (state.pointee.isSettled || Mutant.alwaysSettled.isActive) && !Mutant.neverSettled.isActive
+  }
+
+  /// Writes the record in the lane's buffer where the lane's next one goes; its offset. A seal has a line kept for it.
+  @unsafe
+  @inline(__always)
+  private func write(
+    _ state: UnsafeMutablePointer<Lane>, lines: Int, isSeal: Bool, site: MediumSite
+  ) throws(StoreError) -> Int {
+    let position = unsafe state.pointee.position
+    let bytes = lines &* lineSize
+    unsafe precondition(bytes <= state.pointee.limit &- position || isSeal, "an append without room")
+    try unsafe medium.write(
+      UnsafeRawBufferPointer(start: state.pointee.scratch, count: bytes), at: position, site: site)
+    unsafe state.pointee.position = position &+ bytes
+    unsafe state.pointee.soil(position..<position &+ bytes)
     return position
   }
 
@@ -169,7 +201,7 @@ final class Log: @unchecked Sendable {
     try unsafe medium.barrier(state.pointee.dirty, site: site)
     unsafe state.pointee.isSettled = true
     unsafe segments.setUsed(
-      (state.pointee.position &- state.pointee.start) / lineSize, segment: state.pointee.segment)
+      (state.pointee.position &- state.pointee.start) >> lineSize.trailingZeroBitCount, segment: state.pointee.segment)
   }
 
   // MARK: Segments

@@ -1,3 +1,5 @@
+import CBarKV
+
 /// What a record says.
 enum RecordKind: UInt8, Sendable {
   /// The key has the value that follows it.
@@ -69,6 +71,28 @@ enum Record {
     let body = unsafe UnsafeRawBufferPointer(
       start: record + 4, count: headerBytes &- 4 &+ keyLength &+ valueLength)
     unsafe record.setLittleEndian(Checksum.of(body, seed: salt), at: 0)
+  }
+
+  /// Writes a record of `key` and `value`, padding included, to whole lines at `record`.
+  @unsafe
+  @inline(__always)
+  static func build(
+    _ record: UnsafeMutableRawPointer, delta: UInt32, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer,
+    kind: RecordKind, isSettled: Bool, salt: UInt32
+  ) {
+    assert(value.count <= maximumInlineValue && key.count <= 65_535)
+    let lengths =
+      UInt32(truncatingIfNeeded: key.count) | UInt32(truncatingIfNeeded: value.count) << 16
+      | UInt32(kind.rawValue) << 28 | (isSettled ? 1 << 31 : 0)
+    // The last line's padding, before the rest is laid over it.
+    let end = lines(keyLength: key.count, valueLength: value.count) &* lineSize
+    unsafe (record + (end &- lineSize)).initializeMemory(as: UInt64.self, repeating: 0, count: lineSize / 8)
+    let body = unsafe record + headerBytes
+    if let bytes = key.baseAddress { unsafe barkv_copy_key(body, bytes, key.count) }
+    if let bytes = value.baseAddress { unsafe barkv_copy_value(body + key.count, bytes, value.count) }
+    let checksum = unsafe Checksum.of(UInt64(delta) | UInt64(lengths) << 32, key, value, seed: salt)
+    unsafe record.setLittleEndian(UInt64(checksum) | UInt64(delta) << 32, at: 0)
+    unsafe record.setLittleEndian(lengths, at: 8)
   }
 
   /// The header at `offset`, if its kind is one; nothing else about it is checked.

@@ -95,6 +95,9 @@ final class Medium: @unchecked Sendable {
 
   // MARK: Writing
 
+  /// Up to so many bytes are streamed in place; libpmem is better at more.
+  private static var fewBytes: Int { 512 }
+
   /// Copies whole lines into the region. They are durable after the next ``barrier(_:site:)`` of the same thread that
   /// covers them.
   ///
@@ -119,8 +122,12 @@ final class Medium: @unchecked Sendable {
         try notify(.streamingStore(site: site, offset: offset, bytes: unsafe Array(source)))
       }
       // Full lines past the cache: no read for ownership, and nothing left to flush before the fence.
-      unsafe _ = pmem_memcpy(
-        base + offset, start, count, UInt32(PMEM_F_MEM_NONTEMPORAL | PMEM_F_MEM_NODRAIN))
+      if count <= Self.fewBytes, barkv_can_stream() {
+        unsafe barkv_stream_lines(base + offset, start, count)
+      } else {
+        unsafe _ = pmem_memcpy(
+          base + offset, start, count, UInt32(PMEM_F_MEM_NONTEMPORAL | PMEM_F_MEM_NODRAIN))
+      }
     } else {
       if observer != nil {
         try notify(.store(site: site, offset: offset, bytes: unsafe Array(source)))

@@ -16,6 +16,23 @@ enum Checksum {
     return unsafe ofLong(bytes, seed: seed)
   }
 
+  /// The checksum of `word`, then `key`, then `value`, as if they stood one behind the other.
+  ///
+  /// Of a record, taken from where its parts come from: read back from where they were just put together, the first words
+  /// would have to wait for the stores that made them.
+  @unsafe
+  @inline(__always)
+  static func of(
+    _ word: UInt64, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, seed: UInt32
+  ) -> UInt32 {
+    if key.count &+ value.count <= shortBytes, barkv_has_crc32c() {
+      var crc = barkv_crc32c_word(word.littleEndian, seed)
+      crc = unsafe barkv_crc32c_short(key.baseAddress, key.count, crc)
+      return unsafe barkv_crc32c_short(value.baseAddress, value.count, crc)
+    }
+    return unsafe ofLong(value, seed: ofLong(key, seed: of(words: [word], seed: seed)))
+  }
+
   @inline(never)
   private static func ofLong(_ bytes: UnsafeRawBufferPointer, seed: UInt32) -> UInt32 {
     var crc = seed

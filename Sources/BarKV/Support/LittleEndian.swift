@@ -22,7 +22,8 @@ let lineSize = 64
 /// How many lines `bytes` bytes occupy.
 @inline(__always)
 func lineCount(bytes: Int) -> Int {
-  (bytes &+ (lineSize &- 1)) / lineSize
+  // A shift: a division would also have to get negative numbers right.
+  (bytes &+ (lineSize &- 1)) >> lineSize.trailingZeroBitCount
 }
 
 /// `value` rounded up to a multiple of `unit`, a power of two.

@@ -71,6 +71,22 @@ static inline void barkv_copy_key(void *target, const void *source, size_t lengt
   }
 }
 
+/// Copies a value into a record: without a call where it has some hundred bytes.
+static inline void barkv_copy_value(void *target, const void *source, size_t length) {
+#if defined(__x86_64__)
+  if (length - 16 <= 240) {
+    char *to = (char *)target;
+    const char *from = (const char *)source;
+    for (size_t at = 0; at + 16 <= length; at += 16)
+      _mm_storeu_si128((__m128i *)(to + at), _mm_loadu_si128((const __m128i *)(from + at)));
+    // The last bytes, which overlap what is copied already.
+    _mm_storeu_si128((__m128i *)(to + length - 16), _mm_loadu_si128((const __m128i *)(from + length - 16)));
+    return;
+  }
+#endif
+  __builtin_memcpy(target, source, length);
+}
+
 // MARK: Checksum: Swift has no CRC instruction.
 
 /// Whether ``barkv_crc32c_short`` may be called on this processor.
@@ -79,8 +95,81 @@ static inline bool barkv_has_crc32c(void) {
   extern bool barkv_crc32c_found;
   return barkv_crc32c_found;
 }
-/// CRC32C (Castagnoli) without inversions, as ISA-L's `crc32_iscsi`, for a few hundred bytes at most.
-uint32_t barkv_crc32c_short(const void *bytes, size_t length, uint32_t seed);
+
+/// The checksum so far, and eight more bytes. To be called as ``barkv_crc32c_short`` is.
+///
+/// Assembly, not the compiler's own functions: these may only be used in functions that are compiled for such a processor,
+/// which are not inlined into others, and a call would cost the caller its registers.
+static inline uint32_t barkv_crc32c_word(uint64_t word, uint32_t crc) {
+#if defined(__x86_64__)
+  uint64_t wide = crc;
+  __asm__("crc32q %1, %0" : "+r"(wide) : "r"(word));
+  return (uint32_t)wide;
+#else
+  return crc;
+#endif
+}
+
+/// CRC32C (Castagnoli) without inversions, as ISA-L's `crc32_iscsi`, for a few hundred bytes at most: ISA-L, made for many,
+/// needs longer to begin than this takes for a record.
+static inline uint32_t barkv_crc32c_short(const void *bytes, size_t length, uint32_t seed) {
+  uint32_t crc = seed;
+#if defined(__x86_64__)
+  const unsigned char *at = (const unsigned char *)bytes;
+  for (; length >= 8; length -= 8, at += 8) {
+    uint64_t word;
+    __builtin_memcpy(&word, at, 8);
+    crc = barkv_crc32c_word(word, crc);
+  }
+  if (length & 4) {
+    uint32_t word;
+    __builtin_memcpy(&word, at, 4);
+    __asm__("crc32l %1, %0" : "+r"(crc) : "r"(word));
+    at += 4;
+  }
+  if (length & 2) {
+    uint16_t word;
+    __builtin_memcpy(&word, at, 2);
+    __asm__("crc32w %1, %0" : "+r"(crc) : "r"(word));
+    at += 2;
+  }
+  if (length & 1) __asm__("crc32b %1, %0" : "+r"(crc) : "r"(*at));
+#endif
+  return crc;
+}
+
+// MARK: Streaming: Swift has no store that goes past the cache.
+
+/// Whether ``barkv_stream_lines`` may be called on this processor.
+static inline bool barkv_can_stream(void) {
+#if defined(__x86_64__)
+  return true;
+#else
+  return false;
+#endif
+}
+
+/// Copies whole lines to a target that starts on a line, past the cache: what libpmem does for them, without the call and
+/// its choice among all lengths and alignments, which for a record of two lines cost more than the copy.
+static inline void barkv_stream_lines(void *target, const void *source, size_t length) {
+#if defined(__x86_64__)
+  // Set before main, never changed.
+  extern bool barkv_wide_stores_found;
+  char *to = (char *)target;
+  const char *from = (const char *)source;
+  typedef struct { char bytes[64]; } line;
+  if (__builtin_expect(barkv_wide_stores_found, 1)) {
+    // A register that older code does not know of: nothing has to be cleared for it afterwards.
+    for (size_t at = 0; at < length; at += 64)
+      __asm__ volatile("vmovdqu64 %1, %%zmm16\n\tvmovntdq %%zmm16, %0"
+                       : "=m"(*(line *)(to + at))
+                       : "m"(*(const line *)(from + at)));
+  } else {
+    for (size_t at = 0; at < length; at += 16)
+      _mm_stream_si128((__m128i *)(to + at), _mm_loadu_si128((const __m128i *)(from + at)));
+  }
+#endif
+}
 
 // MARK: Ordering and cache hints: Swift has no fence that orders non-temporal stores, and no prefetch.
 
@@ -149,6 +238,31 @@ __attribute__((no_sanitize("thread"))) static inline uint32_t barkv_bucket_match
   const volatile uint64_t *slots = (const volatile uint64_t *)bucket;
   uint32_t mask = 0;
   for (int i = 0; i < 8; i++) mask |= (uint32_t)(slots[i] >> 40 == fragment) << i;
+  return mask;
+#endif
+}
+
+/// Which of a bucket's eight slots name no record, which is what a value of 0 or 1 says: bit i for slot i. Whoever may change
+/// the bucket asks.
+///
+/// No loop with a branch a slot: where it would end is anybody's guess, and a wrong guess is found out only when the bucket
+/// has arrived from memory.
+__attribute__((no_sanitize("thread"))) static inline uint32_t barkv_bucket_free(const void *bucket) {
+#if defined(__x86_64__)
+  const __m128 *pairs = (const __m128 *)bucket;
+  const __m128i zero = _mm_setzero_si128();
+  __m128i upper[2], lower[2];
+  for (int i = 0; i < 2; i++) {
+    upper[i] = _mm_castps_si128(_mm_shuffle_ps(pairs[2 * i], pairs[2 * i + 1], _MM_SHUFFLE(3, 1, 3, 1)));
+    lower[i] = _mm_castps_si128(_mm_shuffle_ps(pairs[2 * i], pairs[2 * i + 1], _MM_SHUFFLE(2, 0, 2, 0)));
+    upper[i] = _mm_cmpeq_epi32(_mm_or_si128(upper[i], _mm_srli_epi32(lower[i], 1)), zero);
+  }
+  __m128i all = _mm_packs_epi32(upper[0], upper[1]);
+  return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(all, zero));
+#else
+  const volatile uint64_t *slots = (const volatile uint64_t *)bucket;
+  uint32_t mask = 0;
+  for (int i = 0; i < 8; i++) mask |= (uint32_t)(slots[i] <= 1) << i;
   return mask;
 #endif
 }
