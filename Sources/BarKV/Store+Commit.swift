@@ -80,8 +80,8 @@ extension Store {
       defer { for partition in partitions { index.lock(partition).unlock() } }
       try lifecycle.check()
       // The records that will be replaced are looked at later: all that are not in a cache are waited for together.
-      for unsafe item in unsafe planned {
-        let slot = unsafe index.findAtHome(item.place)
+      for item in unsafe planned.indices {
+        let slot = unsafe index.findAtHome(planned[item].place)
         if slot.isOccupied { log.prefetch(line: slot.line) }
       }
       if unsafe planned.allSatisfy({ unsafe $0.isDelete }) {
@@ -98,7 +98,9 @@ extension Store {
       } catch {
         // What is set aside for tombstones has no room for a batch's headers, and is used up one tombstone at a time.
         guard error == .full, !isAtomic, unsafe planned.allSatisfy({ unsafe $0.isDelete }) else { throw error }
-        for unsafe item in unsafe planned { _ = try unsafe deleteLocked(item.key, place: item.place) }
+        for item in unsafe planned.indices {
+          _ = try unsafe deleteLocked(planned[item].key, place: planned[item].place)
+        }
       }
     }
   }
@@ -208,10 +210,12 @@ extension Store {
         next += part.count
       }
       // One barrier for all. Nothing is visible before it: a reader could otherwise see half a batch that a crash undoes.
-      if Mutant.batchVisibleBeforeBarrier.isActive { for unsafe item in unsafe planned { unsafe publish(item, lane: lane) } }
+      if Mutant.batchVisibleBeforeBarrier.isActive {
+        for item in unsafe planned.indices { unsafe publish(planned[item], lane: lane) }
+      }
       try log.settle(lane)
       if Mutant.batchVisibleBeforeBarrier.isActive { return }
-      for unsafe item in unsafe planned { unsafe publish(item, lane: lane) }
+      for item in unsafe planned.indices { unsafe publish(planned[item], lane: lane) }
     }
     // What was set aside for keys that were present already.
     log.refundCredit(lane, lines: 0)
@@ -270,9 +274,9 @@ extension Store {
     var parts = [Part()]
     var room = log.hasRoom(lane, bytes: lineSize) ? unsafe log[lane].pointee.room / lineSize - header : 0
     var credit = 0
-    for unsafe item in unsafe planned {
-      unsafe credit += item.tombstone
-      let lines = unsafe item.lines
+    for item in unsafe planned.indices {
+      unsafe credit += planned[item].tombstone
+      let lines = unsafe planned[item].lines
       if lines > room {
         parts.append(Part())
         room = superblock.geometry.recordLinesPerSegment - header

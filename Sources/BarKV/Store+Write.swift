@@ -201,7 +201,8 @@ extension Store {
     defer { log.release(lane) }
     try poisoning { () throws(StoreError) in
       let offset = try unsafe log.append(
-        lane, kind: .delete, sequence: log.takeSequence(), key: key, value: UnsafeRawBufferPointer(start: nil, count: 0),
+        lane, kind: .delete, sequence: log.takeSequence(), key: key,
+        value: UnsafeRawBufferPointer(start: nil, count: 0),
         site: .tombstone)
       // Absent before the tombstone is durable would be absent before the crash and present after it.
       if !Mutant.deleteVisibleBeforeBarrier.isActive { try log.settle(lane) }

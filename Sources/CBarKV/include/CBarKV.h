@@ -163,7 +163,11 @@ static inline void barkv_stream_lines(void *target, const void *source, size_t l
     for (size_t at = 0; at < length; at += 64)
       __asm__ volatile("vmovdqu64 %1, %%zmm16\n\tvmovntdq %%zmm16, %0"
                        : "=m"(*(line *)(to + at))
-                       : "m"(*(const line *)(from + at)));
+                       : "m"(*(const line *)(from + at))
+#if defined(__AVX512F__)
+                       : "xmm16"
+#endif
+      );
   } else {
     for (size_t at = 0; at < length; at += 16)
       _mm_stream_si128((__m128i *)(to + at), _mm_loadu_si128((const __m128i *)(from + at)));
