@@ -15,11 +15,12 @@ extension Store {
     result.capacityBytes = UInt64(geometry.segmentCount) * UInt64(geometry.segmentSize)
     let free = result.freeSegmentCount * geometry.segmentSize + log.openRoom()
     result.freeBytes = min(UInt64(max(free, 0)), result.capacityBytes)
-    let live = UInt64(max(index.liveLines, 0)) * UInt64(lineSize)
+    let live = UInt64(max(log.liveLines, 0)) * UInt64(lineSize)
     result.liveBytes = min(live, result.capacityBytes - result.freeBytes)
     result.deadBytes = result.capacityBytes - result.freeBytes - result.liveBytes
-    result.reservedBytes = min(UInt64(max(log.space.reservedLines, 0)) * UInt64(lineSize), result.freeBytes)
-    result.keyCount = index.count
+    result.reservedBytes = min(
+      UInt64(log.space.reservedSegments) * UInt64(geometry.segmentSize), result.freeBytes)
+    result.keyCount = log.keyCount
     result.barrierCount = medium.barrierCount
     result.writeCount = writes.value
     result.sequence = log.sequence.load(ordering: .relaxed)

@@ -2,12 +2,11 @@
 extension Log {
   /// Takes a lane whose open segment has room for `bytes` more. Give it back by ``release(_:)``.
   ///
-  /// - Throws: ``StoreError/full``, with nothing taken or written; or what the medium throws.
+  /// - Throws: ``StoreError/full``, with nothing taken or written: maintenance may make room; or what the medium throws.
   @inline(__always)
   func acquireLane(bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Int {
     let lane = acquireLane()
-    // Where space is short, what room there is may be what tombstones were promised.
-    if hasRoom(lane, bytes: bytes), purpose == .delete || !space.isShort { return lane }
+    if hasRoom(lane, bytes: bytes) { return lane }
     return try makeRoom(lane, bytes: bytes, purpose: purpose)
   }
 
@@ -15,30 +14,28 @@ extension Log {
   @inline(never)
   private func makeRoom(_ lane: Int, bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Int {
     do throws(StoreError) {
-      if purpose == .put {
-        guard !isShort(lane) else { throw .full }
-        if hasRoom(lane, bytes: bytes) { return lane }
-      }
-      if try openRoom(lane, bytes: bytes, purpose: .put) { return lane }
+      if try openRoom(lane, bytes: bytes, purpose: purpose) { return lane }
     } catch {
       release(lane)
       throw error
     }
     release(lane)
-    if purpose == .delete { return try makeRoomFromReserve(bytes: bytes) }
     // No segment is left. Room in other lanes' segments still is.
-    if let other = laneWithRoom(bytes: bytes) {
-      if !space.isShort { return other }
-      release(other)
+    if let other = laneWithRoom(bytes: bytes, upTo: purpose == .delete ? maintenanceLane : laneCount - 1) {
+      return other
     }
     throw .full
   }
 
   /// Gives the lane a segment with room: one that an earlier owner left, or a fresh one.
-  private func openRoom(_ lane: Int, bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Bool {
+  func openRoom(_ lane: Int, bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Bool {
     try resumePartial(lane, bytes: bytes)
     if hasRoom(lane, bytes: bytes) { return true }
-    guard let fresh = space.take(1, credit: 0, purpose: purpose) else { return false }
+    // Each line of room in the lanes may become a key, and the index has to have room for all of them.
+    space.expect(
+      keys: keyCount + (laneCount + 1) * geometry.recordLinesPerSegment / 2 + geometry.recordLinesPerSegment,
+      lanes: laneCount + 1)
+    guard let fresh = space.take(1, purpose: purpose) else { return false }
     try openSegment(lane, fresh[0], baseSequence: sequence.load(ordering: .relaxed))
     return true
   }
@@ -49,93 +46,14 @@ extension Log {
     try resumeSegment(lane, partial)
   }
 
-  /// Takes another lane that has room.
-  private func laneWithRoom(bytes: Int) -> Int? {
-    for other in 0..<laneCount {
+  /// Takes another lane that has room; tombstones go to that of maintenance, too.
+  private func laneWithRoom(bytes: Int, upTo last: Int) -> Int? {
+    for other in 0...last {
       lock(other).lock()
       if hasRoom(other, bytes: bytes) { return other }
       release(other)
     }
     return nil
-  }
-
-  /// Finds room for a tombstone where nothing is left but what was set aside for it. The caller holds no lane.
-  ///
-  /// Segments of the reserve are used up one after the other, by all lanes together: a tombstone's reserve allows for the
-  /// end of one segment that is too short for it, not for one in each lane.
-  private func makeRoomFromReserve(bytes: Int) throws(StoreError) -> Int {
-    try space.reserveTurn.withLock { _ throws(StoreError) in
-      if let other = laneWithRoom(bytes: bytes) { return other }
-      let lane = acquireLane()
-      do throws(StoreError) {
-        if hasRoom(lane, bytes: bytes) { return lane }
-        if try openRoom(lane, bytes: bytes, purpose: .delete) { return lane }
-        throw .full
-      } catch {
-        release(lane)
-        throw error
-      }
-    }
-  }
-
-  /// Lines of credit that a lane fetches at a time.
-  private static var creditChunk: Int { 1024 }
-
-  /// Makes sure that the lane has `lines` lines of credit for a tombstone.
-  ///
-  /// - Returns: whether it has; `false` means that the store is full.
-  @inline(__always)
-  func ensureCredit(_ lane: Int, lines: Int) -> Bool {
-    if unsafe self[lane].pointee.credit >= lines { return true }
-    return fetchCredit(lane, lines: lines)
-  }
-
-  @inline(never)
-  private func fetchCredit(_ lane: Int, lines: Int) -> Bool {
-    let state = unsafe self[lane]
-    let missing = unsafe lines - state.pointee.credit
-    if let granted = space.takeCredit(lines: missing, chunk: Self.creditChunk) {
-      unsafe state.pointee.credit += granted
-      return true
-    }
-    collectIdleCredit(lane)
-    guard let granted = space.takeCredit(lines: missing, chunk: Self.creditChunk) else { return false }
-    unsafe state.pointee.credit += granted
-    return true
-  }
-
-  /// Returns the credit of the lanes that nobody holds, besides `lane`: it is room that nobody uses.
-  private func collectIdleCredit(_ lane: Int) {
-    for other in 0..<laneCount where other != lane && lock(other).tryLock() {
-      returnCredit(other)
-      release(other)
-    }
-  }
-
-  /// Returns the lane's credit.
-  private func returnCredit(_ lane: Int) {
-    let state = unsafe self[lane]
-    guard unsafe state.pointee.credit > 0 else { return }
-    unsafe space.returnCredit(lines: state.pointee.credit)
-    unsafe state.pointee.credit = 0
-  }
-
-  /// Whether space is short even when all credit that nobody needs is returned. The caller holds the lane.
-  func isShort(_ lane: Int) -> Bool {
-    guard space.isShort else { return false }
-    collectIdleCredit(lane)
-    returnCredit(lane)
-    return space.isShort
-  }
-
-  /// Gives the lane back credit that a deleted key no longer needs; a lane keeps no more than it may soon use.
-  func refundCredit(_ lane: Int, lines: Int) {
-    let state = unsafe self[lane]
-    unsafe state.pointee.credit += lines
-    if unsafe state.pointee.credit > 2 * Self.creditChunk {
-      unsafe space.returnCredit(lines: state.pointee.credit - Self.creditChunk)
-      unsafe state.pointee.credit = Self.creditChunk
-    }
   }
 
   /// The bytes that lanes' open segments and earlier owners' still have room for.
@@ -150,14 +68,7 @@ extension Log {
   /// The open segments and where they end, for the manifest of a close; those beyond `capacity` are sealed. No writer is
   /// at work.
   func openSegments(capacity: Int) throws(StoreError) -> [Manifest.OpenSegment] {
-    var open: [Manifest.OpenSegment] = []
-    for lane in 0..<laneCount where unsafe self[lane].pointee.segment >= 0 {
-      // A write that was refused may have opened the segment first: its header is durable before anything names it.
-      if unsafe !self[lane].pointee.isSettled { try settle(lane, site: .closingSegment) }
-      let segment = unsafe self[lane].pointee.segment
-      open.append(
-        Manifest.OpenSegment(segment: UInt32(segment), lines: UInt32(segments.used(segment))))
-    }
+    var open = try openSegmentsOfLanes()
     // Those that this owner never resumed are still as they were found.
     while let partial = space.takePartial(lines: 0) {
       if open.count < capacity {
@@ -173,6 +84,53 @@ extension Log {
       }
     }
     return open
+  }
+
+  /// Takes the lane's open segment away if nothing in it lives and little room is left. It needs no seal: the checkpoint that
+  /// is being made says that it is free. The caller holds the lane.
+  func leaveDeadSegment(_ lane: Int) {
+    let segment = unsafe self[lane].pointee.segment
+    guard segment >= 0, unsafe self[lane].pointee.isSettled else { return }
+    let header = Geometry.segmentHeaderBytes / lineSize
+    let used = segments.used(segment)
+    guard used > header, segments.dead(segment) == used - header,
+      unsafe self[lane].pointee.room * 4 < geometry.segmentSize || space.freeCount <= space.reservedSegments
+    else { return }
+    segments.addDead(geometry.segmentSize / lineSize - used, segment: segment)
+    segments.setUsed(geometry.segmentSize / lineSize, segment: segment)
+    unsafe self[lane].pointee.segment = -1
+    // The next one does not follow on it: without a seal, it would look torn should the checkpoint come to nothing.
+    unsafe self[lane].pointee.generation = 0
+    unsafe self[lane].pointee.position = 0
+    unsafe self[lane].pointee.limit = 0
+  }
+
+  /// The lanes' open segments and where they end. The caller holds all lanes.
+  func openSegmentsOfLanes() throws(StoreError) -> [Manifest.OpenSegment] {
+    var open: [Manifest.OpenSegment] = []
+    for lane in 0...laneCount where unsafe self[lane].pointee.segment >= 0 {
+      // A write that was refused may have opened the segment first: its header is durable before anything names it.
+      if unsafe !self[lane].pointee.isSettled { try settle(lane, site: .closingSegment) }
+      let segment = unsafe self[lane].pointee.segment
+      open.append(
+        Manifest.OpenSegment(segment: UInt32(segment), lines: UInt32(segments.used(segment))))
+    }
+    return open
+  }
+
+  /// Ends the open segments of the lanes up to `last`, and those that an earlier owner left. The caller holds all lanes.
+  func sealOpenSegments(upTo last: Int) throws(StoreError) {
+    for lane in 0...last where unsafe self[lane].pointee.segment >= 0 {
+      if unsafe self[lane].pointee.isSettled == false { try settle(lane, site: .closingSegment) }
+      guard segments.used(unsafe self[lane].pointee.segment) > Geometry.segmentHeaderBytes / lineSize else { continue }
+      try sealSegment(lane)
+      try settleSeals(lane)
+    }
+    while let partial = space.takePartial(lines: 0) {
+      try resumeSegment(0, partial)
+      try sealSegment(0)
+      try settleSeals(0)
+    }
   }
 
   /// Makes durable seals that no record follows.

@@ -15,10 +15,11 @@ struct Verifier {
 
   /// Checks metadata, then segment by segment the log, then every live entry.
   mutating func run(progress: ((_ done: Int, _ total: Int) -> Void)?) throws(StoreError) -> VerifyReport {
-    checkMetadata()
+    store.maintenance.turn.withLock { _ in checkMetadata() }
     let total = geometry.segmentCount + store.index.partitionCount
     for segment in 0..<geometry.segmentCount {
-      try reading { $0.checkSegment(segment) }
+      // With the turn: nothing is set free meanwhile, which is found by looking at the segment and not by the index.
+      try store.maintenance.turn.withLock { _ throws(StoreError) in try reading { $0.checkSegment(segment) } }
       progress?(segment + 1, total)
     }
     for partition in 0..<store.index.partitionCount {
@@ -74,7 +75,10 @@ struct Verifier {
     guard log.segments.kind(segment) == .log else { return }
     let region = unsafe store.medium.bytes
     let start = geometry.segmentOffset(segment)
-    let end = start + log.segments.used(segment) * lineSize
+    let used = log.segments.used(segment)
+    let end = start + used * lineSize
+    // Where nothing lives any more, nothing can be damaged: it may wait to be used again, without a seal.
+    if log.segments.dead(segment) == used - Geometry.segmentHeaderBytes / lineSize { return }
     let salt = unsafe log.segments[segment].pointee.salt
     let base = unsafe log.segments[segment].pointee.baseSequence
     var position = start + Geometry.segmentHeaderBytes
@@ -117,16 +121,19 @@ struct Verifier {
     guard let key = unsafe log.key(ofRecordAtLine: offset / lineSize) else { return }
     let place = unsafe store.index.place(log.hash(key))
     let matches: (Int) -> Bool = { [log] line in unsafe log.record(atLine: line, hasKey: key) }
-    func isOlder(_ line: Int?) -> Bool {
-      guard let line, let found = log.sequence(ofRecordAt: line * lineSize) else { return false }
+    func isOlder(_ place: Index.Place) -> Bool {
+      guard case .record(let line) = store.index.find(place, matches: matches),
+        let found = log.sequence(ofRecordAt: line * lineSize)
+      else { return false }
       return found < sequence
     }
-    guard isOlder(store.index.find(place, matches: matches)) else { return }
+    // Where the partition is not resident, what is wrong with it is found when its entries are looked at.
+    guard isOlder(place) else { return }
     // The record may be durable and not yet published: its writer holds the partition until it is.
     let lock = store.index.lock(place.partition)
     lock.lock()
     defer { lock.unlock() }
-    if isOlder(store.index.find(place, matches: matches)) {
+    if isOlder(place) {
       note(.index, offset, lineSize, "the index names an older record of this key")
     }
   }
@@ -135,7 +142,16 @@ struct Verifier {
 
   private mutating func checkEntries(_ partition: Int) {
     let region = unsafe store.medium.bytes
-    for line in store.index.snapshot(partition) {
+    let lines: [Int]
+    do throws(StoreError) {
+      lines = try store.lines(of: partition)
+    } catch {
+      if case .damagedIndex(let offset) = error {
+        note(.index, Int(offset), RunBlock.byteCount, "a block of a run does not match its checksum")
+      }
+      return
+    }
+    for line in lines {
       let offset = line * lineSize
       guard let key = unsafe log.key(ofRecordAtLine: line), let header = unsafe Record.header(region, at: offset),
         unsafe store.index.place(log.hash(key)).partition == partition

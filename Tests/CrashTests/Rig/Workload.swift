@@ -6,6 +6,8 @@ struct Shape: Sendable, Hashable {
   var segment: Int?
   var keys: Int
   var sharesBarriers = false
+  /// The bytes of tail that opening reads at most: few make many checkpoints.
+  var replay = 16 << 20
 
   /// Small ones more often: they are full sooner, and cheaper.
   private static let shapes: [(shape: Shape, weight: Int)] = [
@@ -29,6 +31,9 @@ struct Shape: Sendable, Hashable {
       pick -= weight
       if pick < 0 { break }
     }
+    if Int.random(in: 0..<2, using: &generator) == 0 {
+      shape.replay = [1 << 10, 2 << 10, 4 << 10].randomElement(using: &generator) ?? 1 << 10
+    }
     shape.sharesBarriers = Int.random(in: 0..<(isConcurrent ? 2 : 6), using: &generator) == 0
     return shape
   }
@@ -36,6 +41,9 @@ struct Shape: Sendable, Hashable {
   var options: StoreOptions {
     var options = StoreOptions()
     options.segmentSize = segment
+    // What is due is done by whoever makes it due, so that a run is the same each time.
+    options.maintainsInBackground = false
+    options.replayBytes = replay
     return options
   }
 
@@ -126,6 +134,8 @@ struct OperationSource {
         operations.append(chance(3, in: 4) ? .persist : write())
       } else if isConcurrent, chance(2, in: 5) {
         operations.append(.read(key: key(isConcurrent)))
+      } else if chance(1, in: isConcurrent ? 24 : 12) {
+        operations.append(chance(1, in: 2) ? .checkpoint : .compact)
       } else if !isConcurrent, chance(1, in: 12) {
         operations.append(chance(1, in: 2) ? .reopen : .restart)
       } else {
