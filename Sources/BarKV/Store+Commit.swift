@@ -307,7 +307,7 @@ extension Store {
     if !usesOpenSegment { parts.removeFirst() }
     let fresh = usesOpenSegment ? parts.dropFirst().indices : parts.indices
     guard !fresh.isEmpty else { return parts }
-    guard let segments = log.space.take(fresh.count, purpose: .put) else { throw .full }
+    guard let segments = log.takeSegments(fresh.count) else { throw .full }
     for (part, segment) in zip(fresh, segments) { parts[part].segment = segment }
     return parts
   }

@@ -139,6 +139,9 @@ struct Geometry: Sendable, Equatable {
 
   // MARK: Reserve
 
+  /// Whether the index is written anew where space is short: of few segments, what is left over in some is too much.
+  var rewritesIndex: Bool { segmentCount < 128 }
+
   /// The bytes of a segment that whole runs of the greatest length can use.
   var runPayload: Int { max(1, (segmentSize - extentStart) / roundUp(longestRun, to: extentAlignment)) * longestRun }
 
@@ -165,7 +168,8 @@ struct Geometry: Sendable, Equatable {
 
   /// The free segments that an empty store's puts leave.
   var leastReserve: Int {
-    2 + runSegments(entries: 2 * (laneCount(maximum: 16) + 1) * recordLinesPerSegment + 2 * entriesPerRun)
+    let lines = laneCount(maximum: 16) * recordLinesPerSegment
+    return 2 + (rewritesIndex ? 2 * runSegments(entries: lines) : runSegments(entries: 4 * lines + entriesPerRun))
   }
 
   /// How many lanes the region can feed: each occupies a segment.

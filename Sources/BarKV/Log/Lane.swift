@@ -11,7 +11,11 @@ import Synchronization
 @safe
 struct Lane: ~Copyable {
   /// The open segment, or -1.
-  var segment = -1
+  var segment = -1 {
+    didSet { openSegment.store(segment, ordering: .relaxed) }
+  }
+  /// The same, for those who do not hold the lane.
+  let openSegment = Atomic<Int>(-1)
   /// Where the open segment starts.
   var start = 0
   /// Where the next record goes.

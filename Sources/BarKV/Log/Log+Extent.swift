@@ -54,6 +54,7 @@ extension Log {
     var opens = false
     if takeRoom(lane, bytes: bytes) == nil {
       guard let fresh = space.take(1, purpose: .run) else { throw .full }
+      space.countRunSegments(1)
       try openExtents(lane, fresh[0], kind: .runs)
       opens = true
     }

@@ -13,31 +13,60 @@ extension Log {
   /// Opens a segment for the lane, or changes to another lane.
   @inline(never)
   private func makeRoom(_ lane: Int, bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Int {
+    if try openRoom(of: lane, bytes: bytes, purpose: .put) { return lane }
+    // No segment is left. Room in other lanes' segments still is.
+    if let other = laneWithRoom(bytes: bytes) { return other }
+    // Tombstones may use the reserve, in a segment that puts keep out of: full of keys, it would not come back by itself.
+    guard purpose == .delete else { throw .full }
+    lock(maintenanceLane).lock()
+    if hasRoom(maintenanceLane, bytes: bytes) { return maintenanceLane }
+    if try openRoom(of: maintenanceLane, bytes: bytes, purpose: .delete) { return maintenanceLane }
+    throw .full
+  }
+
+  /// ``openRoom(_:bytes:purpose:)``, which releases the lane where there is no room.
+  private func openRoom(of lane: Int, bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Bool {
     do throws(StoreError) {
-      if try openRoom(lane, bytes: bytes, purpose: purpose) { return lane }
+      if try openRoom(lane, bytes: bytes, purpose: purpose) { return true }
     } catch {
       release(lane)
       throw error
     }
     release(lane)
-    // No segment is left. Room in other lanes' segments still is.
-    if let other = laneWithRoom(bytes: bytes, upTo: purpose == .delete ? maintenanceLane : laneCount - 1) {
-      return other
-    }
-    throw .full
+    return false
   }
 
   /// Gives the lane a segment with room: one that an earlier owner left, or a fresh one.
   func openRoom(_ lane: Int, bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Bool {
     try resumePartial(lane, bytes: bytes)
     if hasRoom(lane, bytes: bytes) { return true }
-    // Each line of room in the lanes may become a key, and the index has to have room for all of them.
-    space.expect(
-      keys: keyCount + (laneCount + 1) * geometry.recordLinesPerSegment / 2 + geometry.recordLinesPerSegment,
-      lanes: laneCount + 1)
-    guard let fresh = space.take(1, purpose: purpose) else { return false }
+    guard let fresh = purpose == .put ? takeSegments(1) : takeReserve(purpose) else { return false }
     try openSegment(lane, fresh[0], baseSequence: sequence.load(ordering: .relaxed))
     return true
+  }
+
+  /// Takes `count` free segments for records of puts: all or nothing.
+  func takeSegments(_ count: Int) -> [Int]? {
+    expectKeys(newSegments: count)
+    return space.take(count, purpose: .put)
+  }
+
+  /// Takes a free segment for what adds no keys.
+  private func takeReserve(_ purpose: Space.Purpose) -> [Int]? {
+    expectKeys(newSegments: 0)
+    return space.take(1, purpose: purpose)
+  }
+
+  /// Says how many keys there may be before this is said again: each line of room may become one, and the index has to have
+  /// room for all of them. The lane of maintenance takes copies and tombstones, which are no new keys.
+  func expectKeys(newSegments: Int) {
+    var lines = newSegments * geometry.recordLinesPerSegment + space.partialLines
+    for lane in 0..<laneCount {
+      let segment = unsafe self[lane].pointee.openSegment.load(ordering: .relaxed)
+      // One more: it may be durable, and not counted as a key yet.
+      if segment >= 0 { lines += max(0, geometry.segmentSize / lineSize - segments.used(segment)) }
+    }
+    space.expect(keys: keyCount + unresolvedKeys.load(ordering: .relaxed) + lines, lanes: laneCount + 1)
   }
 
   /// Lets a lane without room for `bytes` go on in a segment with room that an earlier owner left, if there is one.
@@ -46,9 +75,9 @@ extension Log {
     try resumeSegment(lane, partial)
   }
 
-  /// Takes another lane that has room; tombstones go to that of maintenance, too.
-  private func laneWithRoom(bytes: Int, upTo last: Int) -> Int? {
-    for other in 0...last {
+  /// Takes another writer's lane that has room.
+  private func laneWithRoom(bytes: Int) -> Int? {
+    for other in 0..<laneCount {
       lock(other).lock()
       if hasRoom(other, bytes: bytes) { return other }
       release(other)
@@ -86,9 +115,9 @@ extension Log {
     return open
   }
 
-  /// Takes the lane's open segment away if nothing in it lives and little room is left. It needs no seal: the checkpoint that
-  /// is being made says that it is free. The caller holds the lane.
-  func leaveDeadSegment(_ lane: Int) {
+  /// Ends the lane's open segment if nothing in it lives and little room is left: the checkpoint that is being made sets it
+  /// free. The caller holds the lane.
+  func endDeadSegment(_ lane: Int) throws(StoreError) {
     let segment = unsafe self[lane].pointee.segment
     guard segment >= 0, unsafe self[lane].pointee.isSettled else { return }
     let header = Geometry.segmentHeaderBytes / lineSize
@@ -96,13 +125,9 @@ extension Log {
     guard used > header, segments.dead(segment) == used - header,
       unsafe self[lane].pointee.room * 4 < geometry.segmentSize || space.freeCount <= space.reservedSegments
     else { return }
-    segments.addDead(geometry.segmentSize / lineSize - used, segment: segment)
-    segments.setUsed(geometry.segmentSize / lineSize, segment: segment)
-    unsafe self[lane].pointee.segment = -1
-    // The next one does not follow on it: without a seal, it would look torn should the checkpoint come to nothing.
-    unsafe self[lane].pointee.generation = 0
-    unsafe self[lane].pointee.position = 0
-    unsafe self[lane].pointee.limit = 0
+    // With a seal: the checkpoint may come to nothing, and then a close says that all segments but the open ones have theirs.
+    try sealSegment(lane)
+    try settleSeals(lane)
   }
 
   /// The lanes' open segments and where they end. The caller holds all lanes.

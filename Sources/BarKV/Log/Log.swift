@@ -36,6 +36,9 @@ final class Log: @unchecked Sendable {
 
   /// The keys and live lines at the checkpoint that recovery went on from, and what resolving the tail added.
   let earlierKeys = Atomic<Int>(0)
+  /// The records of the tail that recovery found: as many keys there may be beyond those that are counted, until all of
+  /// them are resolved.
+  let unresolvedKeys = Atomic<Int>(0)
   let earlierLiveLines = Atomic<Int>(0)
   /// The bytes of records since the last cut, those that lanes have not reported yet left out.
   let tailBytes = Atomic<Int>(0)

@@ -37,6 +37,7 @@ extension Recovery {
     log.earlierLiveLines.store(found.checkpoint?.liveLines ?? 0, ordering: .relaxed)
     log.tailBytes.store(
       found.scans.reduce(0) { $0 + max(0, $1.tail - $1.start) }, ordering: .relaxed)
+    log.expectKeys(newSegments: 0)
     // Everything that decides was read. Nothing may be made of a region that was gone meanwhile, and nothing written to it.
     if !medium.isWhole { try judgeLoss() }
 
@@ -125,12 +126,12 @@ extension Recovery {
         end / lineSize - geometry.extentStart / lineSize - runs.reduce(0) { $0 + $1.lines(geometry) },
         segment: header.segment)
       log.space.occupy(header.segment, span: 1)
+      log.space.countRunSegments(1)
       for run in runs { log.space.countRun(bytes: run.byteCount) }
       log.space.setRunRoom(geometry.segmentSize - end)
       log.adoptExtentSegment(log.maintenanceLane, header.segment)
     }
-    log.space.expect(
-      keys: (found.checkpoint?.keys ?? 0) + found.scans.reduce(0) { $0 + $1.entries.count }, lanes: log.laneCount + 1)
+    log.unresolvedKeys.store(found.scans.reduce(0) { $0 + $1.entries.count }, ordering: .relaxed)
   }
 
   /// Enters a log segment into the tables as decided.

@@ -38,8 +38,7 @@ extension Recovery {
         kind: .index, offset: reference.offset, length: UInt64(Run.headerBytes),
         detail: "a run of the index is not valid; the index was built anew from the log")
     }
-    let base = runs.filter(\.isBase)
-    if damage == nil, !areContiguous(base) {
+    if damage == nil, !connect(&runs) {
       damage = Damage(
         kind: .index, offset: UInt64(geometry.manifestOffset(0)), length: UInt64(geometry.manifestStride),
         detail: "the index's runs do not follow one another; the index was built anew from the log")
@@ -49,10 +48,21 @@ extension Recovery {
     return (self.survey(nil, freed: checkpoint), nil, [])
   }
 
-  private func areContiguous(_ base: [Run]) -> Bool {
-    guard let first = base.first, let last = base.last else { return true }
-    return first.range.lowerBound == 0 && last.range.upperBound == RunEntry.keyLimit
-      && zip(base, base.dropFirst()).allSatisfy { $0.range.upperBound == $1.range.lowerBound }
+  /// Finds out what each base run is in force for; whether they cover all places one after the other.
+  private func connect(_ runs: inout [Run]) -> Bool {
+    var next: UInt64 = 0
+    var newer = UInt64.max
+    for position in runs.indices where runs[position].isBase {
+      let range = runs[position].range
+      guard range.lowerBound <= next, next < range.upperBound,
+        // Only a newer one takes over a part of another's.
+        range.lowerBound == next || runs[position].number < newer
+      else { return false }
+      runs[position].start = next
+      next = range.upperBound
+      newer = runs[position].number
+    }
+    return next == RunEntry.keyLimit || !runs.contains(where: \.isBase)
   }
 
   /// - Parameters:

@@ -18,6 +18,7 @@ extension Maintenance {
     guard var manifest = state.manifest else { return }
     // A run without the tail's changes would be taken for one that has them.
     guard loader.resolveTail() || Mutant.forgetsTail.isActive else { throw .damagedIndex(offset: 0) }
+    log.unresolvedKeys.store(0, ordering: .relaxed)
     var cut = try cut(state, sealing: sealing)
     // As long as nothing was sealed, which the manifest has to say.
     if cut.changes.isEmpty, cut.empty.isEmpty, cut.checkpoint.open == manifest.checkpoint?.open {
@@ -26,16 +27,13 @@ extension Maintenance {
       return
     }
     RunEntries.settle(&cut.changes)
-    let all = entries(state.base) + entries(state.deltas) + cut.changes.count
-    // Where space is short, runs that are spread over segments are brought together.
-    let isSmall =
-      state.base.isEmpty
-      || (all <= 3 * cut.changes.count + 64 || sealing == .all && geometry.runSegments(entries: all) <= 1)
-        && geometry.runSegments(entries: all) < log.space.freeCount
+    let isSmall = state.base.isEmpty || writesAnew(cut, state, sealing)
     var (base, deltas, runNumber) = (state.base, state.deltas, state.runNumber)
     var written = WrittenRuns()
     do throws(StoreError) {
       if isSmall {
+        // Not behind the old ones: all of their segments come back at once.
+        if geometry.rewritesIndex { leaveRunSegment() }
         let older = try loader.runs.slots(0..<RunEntry.keyLimit)
         let merged = RunEntries.merge(newer: cut.changes, older: older, dropsGone: true)
         base = try write(merged, range: 0..<RunEntry.keyLimit, isBase: true, number: &runNumber, &written)
@@ -78,6 +76,16 @@ extension Maintenance {
     state.manifest = manifest
   }
 
+  /// Whether all of the index is written anew: it is little, or space is short. What is left over in run segments comes back.
+  private func writesAnew(_ cut: Cut, _ state: State, _ sealing: Sealing) -> Bool {
+    let free = log.space.freeCount
+    guard geometry.runSegments(entries: cut.checkpoint.keys) <= free else { return false }
+    let changes = cut.changes.count
+    if entries(state.base) + entries(state.deltas) <= 2 * changes + 64 { return true }
+    let isShort = sealing != .none || free - geometry.runSegments(entries: changes) <= log.space.reservedSegments
+    return geometry.rewritesIndex && isShort
+  }
+
   // MARK: The cut
 
   /// Holds all lanes for a moment: nothing is half done then, and all that is counted goes together.
@@ -92,7 +100,7 @@ extension Maintenance {
       generation: log.lastGeneration, sequence: log.sequence.load(ordering: .relaxed), keys: log.keyCount,
       liveLines: log.liveLines, runNumber: 0)
     // Full of what is dead already: a segment of tombstones, where space is short, comes back at once.
-    for lane in 0...log.laneCount { log.leaveDeadSegment(lane) }
+    for lane in 0...log.laneCount { try log.endDeadSegment(lane) }
     if sealing != .none { try log.sealOpenSegments(upTo: sealing == .all ? log.laneCount : log.laneCount - 1) }
     checkpoint.open = try log.openSegmentsOfLanes()
     checkpoint.open += log.space.partials.map {
@@ -146,11 +154,14 @@ extension Maintenance {
     var ranges: [Range<Int>] = []
   }
 
-  private func entries(_ runs: [Run]) -> Int { runs.reduce(0) { $0 + $1.entryCount } }
+  func entries(_ runs: [Run]) -> Int { runs.reduce(0) { $0 + $1.entryCount } }
 
   /// Writes sorted entries as runs that follow one another over `range`.
+  ///
+  /// - Parameter leavesRest: whether the last of several runs is left out where it would not be full: then they end sooner.
   func write(
-    _ entries: [RunEntry], range: Range<UInt64>, isBase: Bool, number: inout UInt64, _ written: inout WrittenRuns
+    _ entries: [RunEntry], range: Range<UInt64>, isBase: Bool, leavesRest: Bool = false, number: inout UInt64,
+    _ written: inout WrittenRuns
   ) throws(StoreError) -> [Run] {
     let stateBits = RunBlock.stateBits(regionBytes: geometry.regionBytes)
     var runs: [Run] = []
@@ -165,6 +176,10 @@ extension Maintenance {
       let sized = Run.encode(
         entries, from: next, capacity: geometry.longestRun, number: number, range: lower..<range.upperBound,
         isBase: isBase, stateBits: stateBits, salt: 0)
+      if leavesRest, !runs.isEmpty, sized.next == entries.count {
+        number -= 1
+        break
+      }
       let place = try log.writeRun(bytes: sized.bytes.count) { salt in
         Run.encode(
           entries, from: next, capacity: geometry.longestRun, number: number, range: lower..<range.upperBound,
@@ -191,6 +206,15 @@ extension Maintenance {
     if count > 0 { takenSegments.wrappingAdd(count, ordering: .relaxed) }
   }
 
+  /// Lets the next run begin a segment.
+  private func leaveRunSegment() {
+    let lane = log.maintenanceLane
+    log.lock(lane).lock()
+    defer { log.release(lane) }
+    let segment = unsafe log[lane].pointee.extentSegment
+    if segment >= 0 { log.leaveExtentSegment(segment) }
+  }
+
   /// Makes runs durable, before a manifest names them: named and not there, they would take the index with them.
   func settle(_ written: WrittenRuns) throws(StoreError) {
     var ranges: [Range<Int>] = []
@@ -205,7 +229,7 @@ extension Maintenance {
   }
 
   /// Puts runs in force in memory.
-  private func replaceRuns(_ state: inout State, base: [Run], deltas: [Run]) {
+  func replaceRuns(_ state: inout State, base: [Run], deltas: [Run]) {
     let new = base + deltas
     let before = state.base + state.deltas
     let newNumbers = Set(new.map(\.number))
@@ -224,7 +248,7 @@ extension Maintenance {
 
   /// Lets segments go in which there is nothing but runs that are no longer in force, or that a checkpoint left which found no
   /// room for all of its runs. The manifest names none of them: it was just committed.
-  private func leaveRuns(_ state: inout State) {
+  func leaveRuns(_ state: inout State) {
     var empty: [(segment: Int, span: Int)] = []
     let leaving = Set(state.leaving.map(\.segment))
     log.lock(log.maintenanceLane).lock()
@@ -247,75 +271,5 @@ extension Maintenance {
     for item in segments where !leaving.contains(item.segment) {
       state.leaving.append((item.segment, item.span, epoch))
     }
-  }
-
-  // MARK: Merging
-
-  /// Rewrites the oldest base runs with what the delta runs say, until there are few enough of these; a commit for every two.
-  ///
-  /// The cost is even: each checkpoint adds a delta run, and takes as much merging as makes one of them superfluous.
-  private func mergeRuns(_ state: inout State, most: Int) throws(StoreError) {
-    var turns = 0
-    while state.deltas.count > most, turns < 2 * state.base.count + 2 {
-      turns += 1
-      guard var manifest = state.manifest, manifest.checkpoint != nil else { return }
-      var (base, runNumber) = (state.base, state.runNumber)
-      var written = WrittenRuns()
-      do throws(StoreError) {
-        for _ in 0..<(log.space.freeCount > 3 ? 8 : 2) {
-          guard let oldest = base.indices.min(by: { base[$0].number < base[$1].number }),
-            let newest = state.deltas.last, base[oldest].number < newest.number
-          else { break }
-          let set = RunSet(medium: medium, base: base, deltas: state.deltas.reversed())
-          let group = neighbours(of: oldest, in: base)
-          let range = base[group.lowerBound].range.lowerBound..<base[group.upperBound].range.upperBound
-          base.replaceSubrange(
-            group,
-            with: try write(try set.slots(range), range: range, isBase: true, number: &runNumber, &written))
-        }
-        try settle(written)
-      } catch {
-        guard error == .full else { throw error }
-        state.runNumber = runNumber
-        leaveRuns(&state)
-        release(&state)
-        return
-      }
-      let absorbed = base.map(\.number).min() ?? 0
-      var deltas = state.deltas.filter { $0.number > absorbed }
-      if Mutant.dropsUnabsorbedRun.isActive { deltas = Array(state.deltas.dropFirst()) }
-      state.runNumber = runNumber
-      manifest.checkpoint?.runNumber = runNumber
-      manifest.checkpoint?.runs = (base + deltas).map(\.reference)
-      try commit(&manifest, &state)
-      replaceRuns(&state, base: base, deltas: deltas)
-      loader.publish(RunSet(medium: medium, base: base, deltas: deltas.reversed()))
-      leaveRuns(&state)
-      release(&state)
-    }
-  }
-
-  /// The base run and those beside it with which it makes one run: where keys went, few full runs become of many empty ones.
-  private func neighbours(of oldest: Int, in base: [Run]) -> ClosedRange<Int> {
-    var (first, last) = (oldest, oldest)
-    var count = base[oldest].entryCount
-    while last + 1 < base.count, count + base[last + 1].entryCount <= geometry.entriesPerRun * 3 / 4 {
-      last += 1
-      count += base[last].entryCount
-    }
-    while first > 0, count + base[first - 1].entryCount <= geometry.entriesPerRun * 3 / 4 {
-      first -= 1
-      count += base[first].entryCount
-    }
-    return first...last
-  }
-
-  /// How many delta runs may lie over the base: as many as have a quarter of its entries, at least one checkpoint's and at
-  /// most those of 32.
-  private func mostDeltas(_ state: State) -> Int {
-    let each = max(1, entries(state.deltas) / max(1, state.deltas.count))
-    let runsPerCheckpoint = max(1, (entries(state.deltas) / 32 + geometry.entriesPerRun - 1) / geometry.entriesPerRun)
-    let room = Manifest.runCapacity(segmentCount: geometry.segmentCount) - state.base.count - 8
-    return max(1, min(32 * runsPerCheckpoint, entries(state.base) / 4 / each, room))
   }
 }

@@ -91,7 +91,9 @@ extension Maintenance {
     for victim in victims.prefix(32) {
       let sum = lines + victim.live
       let taken = max(0, sum - lane + geometry.recordLinesPerSegment - 1) / geometry.recordLinesPerSegment
-      guard sum <= room, geometry.runSegments(entries: 2 * (sum + pending)) <= max(1, free - taken) else { continue }
+      guard sum <= room,
+        geometry.rewritesIndex || geometry.runSegments(entries: 2 * (sum + pending)) <= max(1, free - taken)
+      else { continue }
       lines = sum
       chosen.append(victim)
     }

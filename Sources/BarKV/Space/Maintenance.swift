@@ -93,7 +93,7 @@ final class Maintenance: @unchecked Sendable {
     tailLimit = max(options.replayBytes, 2 * lineSize)
     // A delta run of what the tail changed has to fit into the reserve: it has a quarter of the tail's bytes at most.
     let geometry = log.geometry
-    let largest = geometry.segmentCount >= 64 ? 4 * geometry.segmentSize : Int.max
+    let largest = geometry.rewritesIndex ? Int.max : 4 * geometry.segmentSize
     tailTrigger = state.manifest == nil ? Int.max : min(tailLimit / 2, largest)
     due.store(state.manifest == nil ? .max : dueAt, ordering: .relaxed)
     if state.manifest != nil {
@@ -112,6 +112,7 @@ final class Maintenance: @unchecked Sendable {
   /// The bytes of tail at which a checkpoint is due: sooner where space is so short that the run of what has changed, two
   /// entries a line at most, takes much of it.
   var dueAt: Int {
+    if geometry.rewritesIndex { return tailTrigger }
     let segments = max(1, (log.space.freeCount - 3) / 2)
     return min(tailTrigger, segments * (geometry.runPayload / 8) / 2 * lineSize)
   }
@@ -294,6 +295,7 @@ final class Maintenance: @unchecked Sendable {
       for segment in item.segment..<item.segment + item.span {
         try? SegmentHeader.erase(segment: segment, in: medium, geometry: geometry, site: .freedSegment)
       }
+      if log.segments.kind(item.segment) == .runs { log.space.countRunSegments(-1) }
       log.segments.free(item.segment)
       freed += item.segment..<item.segment + item.span
     }

@@ -56,6 +56,8 @@ final class Space: Sendable {
   private let runRoom = Atomic<Int>(0)
   /// The bytes of the runs in force.
   private let runBytes = Atomic<Int>(0)
+  /// The segments of runs, in force or not.
+  private let runSegments = Atomic<Int>(0)
   /// The keys that there may be before it is said again.
   private let expectedKeys = Atomic<Int>(0)
   /// The lanes that may each have an open segment.
@@ -73,20 +75,29 @@ final class Space: Sendable {
   /// Counts a run that is in force now, or no more.
   func countRun(bytes: Int) { runBytes.wrappingAdd(bytes, ordering: .relaxed) }
 
+  /// Counts segments of runs that were opened, or are free again.
+  func countRunSegments(_ count: Int) { runSegments.wrappingAdd(count, ordering: .relaxed) }
+
   /// Says how much is left in the segment that takes runs.
   func setRunRoom(_ bytes: Int) { runRoom.store(bytes, ordering: .relaxed) }
 
-  /// The free segments that the index needs: for the run of all that may have changed until the next cut, for one that is
-  /// written before that which it replaces can go, and, where keys are added, for its growth.
+  /// The free segments that the index needs. As long as they are free, a checkpoint is possible; and a checkpoint gives back
+  /// whatever is dead.
   ///
-  /// As long as they are free, a checkpoint is possible; and a checkpoint gives back whatever is dead.
-  private func indexReserve(growth: Bool) -> Int {
-    let segments = openedSinceCut.load(ordering: .relaxed) + lanes.load(ordering: .relaxed) + 1
-    var bytes = geometry.runBytes(entries: 2 * segments * geometry.recordLinesPerSegment) + geometry.longestRun
-    if growth {
-      let base = geometry.runBytes(entries: expectedKeys.load(ordering: .relaxed))
-      bytes += max(0, (geometry.segmentCount < 64 ? 2 * base : base + base / 2) - runBytes.load(ordering: .relaxed))
+  /// Where the index is written anew when space is short, all of it has to fit beside the old one, and again when that is
+  /// gone: what it takes up goes from one half of this to the other. Else: the run of all that may have changed until the
+  /// next cut, one that is written before that which it replaces can go, and the index's growth.
+  private var indexReserve: Int {
+    let entries = expectedKeys.load(ordering: .relaxed)
+    if geometry.rewritesIndex {
+      let whole = geometry.runSegments(entries: entries)
+      return whole + max(0, whole - runSegments.load(ordering: .relaxed))
     }
+    let segments = openedSinceCut.load(ordering: .relaxed) + lanes.load(ordering: .relaxed) + 1
+    let whole = geometry.runBytes(entries: entries)
+    var bytes =
+      geometry.runBytes(entries: 2 * segments * geometry.recordLinesPerSegment) + geometry.longestRun
+      + max(0, whole + whole / 2 - runBytes.load(ordering: .relaxed))
     bytes -= runRoom.load(ordering: .relaxed)
     let payload = geometry.runPayload
     return bytes <= 0 ? 0 : (bytes + payload - 1) / payload
@@ -102,9 +113,9 @@ final class Space: Sendable {
   func left(by purpose: Purpose) -> Int {
     switch purpose {
     // One for tombstones, one to copy to.
-    case .put: indexReserve(growth: true) + 2
-    case .delete: indexReserve(growth: false) + 1
-    case .copy: indexReserve(growth: false)
+    case .put: indexReserve + 2
+    case .delete: indexReserve + 1
+    case .copy: indexReserve
     case .run: 0
     }
   }
@@ -138,6 +149,11 @@ final class Space: Sendable {
       else { return nil }
       return state.partial.remove(at: index)
     }
+  }
+
+  /// The lines of room in them.
+  var partialLines: Int {
+    state.withLock { $0.partial.reduce(0) { $0 + geometry.segmentSize / lineSize - $1.usedLines } }
   }
 
   /// The segments that are left with room, and stay so.

@@ -7,7 +7,8 @@
 /// ```
 ///
 /// A *base* run has all slots of its range, as they were when it was written; a *delta* run has what changed between two
-/// cuts. The numbers of runs rise: a delta says nothing new about a range whose base run has a higher number.
+/// cuts. The numbers of runs rise: a delta says nothing new about a range whose base run has a higher number. Base runs cover
+/// all places; where the ranges of two overlap, the earlier in their order is the newer, and right.
 struct Run: Sendable, Equatable {
   /// Where the run starts in the region.
   var offset: Int
@@ -17,6 +18,8 @@ struct Run: Sendable, Equatable {
   var number: UInt64
   /// The places that it speaks for.
   var range: Range<UInt64>
+  /// The first place that it is in force for: newer base runs may have taken over the front of its range.
+  var start: UInt64
   var entryCount: Int
   var blockCount: Int
   var isBase: Bool
@@ -30,6 +33,9 @@ struct Run: Sendable, Equatable {
   var byteCount: Int { Self.headerBytes + blockCount * RunBlock.byteCount }
   /// The lines that it takes up, padding to the next extent included.
   func lines(_ geometry: Geometry) -> Int { roundUp(byteCount, to: geometry.extentAlignment) / lineSize }
+
+  /// The places that it is in force for.
+  var reach: Range<UInt64> { start..<range.upperBound }
 
   /// How the manifest names it.
   var reference: RunReference { RunReference(offset: UInt64(offset), generation: generation) }
@@ -114,6 +120,7 @@ struct Run: Sendable, Equatable {
     generation = reference.generation
     number = unsafe source.littleEndian(UInt64.self, at: 8)
     range = lower..<upper
+    start = lower
     entryCount = Int(entries)
     blockCount = unsafe Int(source.littleEndian(UInt32.self, at: 40))
     isBase = unsafe source.littleEndian(UInt32.self, at: 44) == 1
@@ -129,6 +136,7 @@ struct Run: Sendable, Equatable {
     self.generation = generation
     self.number = number
     self.range = range
+    start = range.lowerBound
     self.entryCount = entryCount
     self.blockCount = blockCount
     self.isBase = isBase

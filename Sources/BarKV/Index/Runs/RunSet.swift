@@ -1,6 +1,6 @@
 /// The runs that are the index of everything before the last checkpoint. Never changes: a checkpoint makes another one.
 ///
-/// Base runs follow one another over all places, or there are none yet; delta runs lie over them.
+/// Base runs cover all places one after the other, or there are none yet; delta runs lie over them.
 final class RunSet: Sendable {
   private let medium: Medium
   /// In the order of their ranges.
@@ -27,8 +27,8 @@ final class RunSet: Sendable {
     guard !base.isEmpty else { return try slots(range, of: nil) }
     var result: [RunEntry] = []
     var position = firstBase(reaching: range.lowerBound)
-    while position < base.count, base[position].range.lowerBound < range.upperBound {
-      let part = try slots(base[position].range.clamped(to: range), of: base[position])
+    while position < base.count, base[position].start < range.upperBound {
+      let part = try slots(base[position].reach.clamped(to: range), of: base[position])
       if result.isEmpty { result = part } else { result += part }
       position += 1
     }
