@@ -121,7 +121,7 @@ extension Store {
       index.lock(partition).unlock()
     }
     maintenance.stop()
-    for lane in 0...log.laneCount {
+    for lane in log.allLanes {
       log.lock(lane).lock()
       log.release(lane)
     }

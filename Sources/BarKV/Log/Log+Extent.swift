@@ -92,7 +92,7 @@ extension Log {
 
   /// Takes segments of extents away from the lanes that would go on in them. The caller holds all lanes.
   func leaveExtentSegment(_ segment: Int) {
-    for lane in 0...laneCount where unsafe self[lane].pointee.extentSegment == segment {
+    for lane in allLanes where unsafe self[lane].pointee.extentSegment == segment {
       unsafe self[lane].pointee.extentSegment = -1
       if lane == maintenanceLane { space.setRunRoom(0) }
     }

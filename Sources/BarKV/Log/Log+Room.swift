@@ -18,9 +18,9 @@ extension Log {
     if let other = laneWithRoom(bytes: bytes) { return other }
     // Tombstones may use the reserve, in a segment that puts keep out of: full of keys, it would not come back by itself.
     guard purpose == .delete else { throw .full }
-    lock(maintenanceLane).lock()
-    if hasRoom(maintenanceLane, bytes: bytes) { return maintenanceLane }
-    if try openRoom(of: maintenanceLane, bytes: bytes, purpose: .delete) { return maintenanceLane }
+    lock(tombstoneLane).lock()
+    if hasRoom(tombstoneLane, bytes: bytes) { return tombstoneLane }
+    if try openRoom(of: tombstoneLane, bytes: bytes, purpose: .delete) { return tombstoneLane }
     throw .full
   }
 
@@ -38,7 +38,7 @@ extension Log {
 
   /// Gives the lane a segment with room: one that an earlier owner left, or a fresh one.
   func openRoom(_ lane: Int, bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Bool {
-    try resumePartial(lane, bytes: bytes)
+    if lane != tombstoneLane { try resumePartial(lane, bytes: bytes) }
     if hasRoom(lane, bytes: bytes) { return true }
     guard let fresh = purpose == .put ? takeSegments(1) : takeReserve(purpose) else { return false }
     try openSegment(lane, fresh[0], baseSequence: sequence.load(ordering: .relaxed))
@@ -58,7 +58,7 @@ extension Log {
   }
 
   /// Says how many keys there may be before this is said again: each line of room may become one, and the index has to have
-  /// room for all of them. The lane of maintenance takes copies and tombstones, which are no new keys.
+  /// room for all of them. The other lanes take copies and tombstones, which are no new keys.
   func expectKeys(newSegments: Int) {
     var lines = newSegments * geometry.recordLinesPerSegment + space.partialLines
     for lane in 0..<laneCount {
@@ -66,7 +66,7 @@ extension Log {
       // One more: it may be durable, and not counted as a key yet.
       if segment >= 0 { lines += max(0, geometry.segmentSize / lineSize - segments.used(segment)) }
     }
-    space.expect(keys: keyCount + unresolvedKeys.load(ordering: .relaxed) + lines, lanes: laneCount + 1)
+    space.expect(keys: keyCount + unresolvedKeys.load(ordering: .relaxed) + lines, lanes: allLanes.count)
   }
 
   /// Lets a lane without room for `bytes` go on in a segment with room that an earlier owner left, if there is one.
@@ -133,7 +133,7 @@ extension Log {
   /// The lanes' open segments and where they end. The caller holds all lanes.
   func openSegmentsOfLanes() throws(StoreError) -> [Manifest.OpenSegment] {
     var open: [Manifest.OpenSegment] = []
-    for lane in 0...laneCount where unsafe self[lane].pointee.segment >= 0 {
+    for lane in allLanes where unsafe self[lane].pointee.segment >= 0 {
       // A write that was refused may have opened the segment first: its header is durable before anything names it.
       if unsafe !self[lane].pointee.isSettled { try settle(lane, site: .closingSegment) }
       let segment = unsafe self[lane].pointee.segment
@@ -143,9 +143,9 @@ extension Log {
     return open
   }
 
-  /// Ends the open segments of the lanes up to `last`, and those that an earlier owner left. The caller holds all lanes.
-  func sealOpenSegments(upTo last: Int) throws(StoreError) {
-    for lane in 0...last where unsafe self[lane].pointee.segment >= 0 {
+  /// Ends the open segments of lanes, and those that an earlier owner left. The caller holds all lanes.
+  func sealOpenSegments(of lanes: Range<Int>) throws(StoreError) {
+    for lane in lanes where unsafe self[lane].pointee.segment >= 0 {
       if unsafe self[lane].pointee.isSettled == false { try settle(lane, site: .closingSegment) }
       guard segments.used(unsafe self[lane].pointee.segment) > Geometry.segmentHeaderBytes / lineSize else { continue }
       try sealSegment(lane)

@@ -21,6 +21,10 @@ final class Log: @unchecked Sendable {
   let laneCount: Int
   /// The lane of maintenance: copies of records, and runs. What lasts is kept apart from what is new.
   var maintenanceLane: Int { laneCount }
+  /// The lane of tombstones where space is short: nothing else goes there, so a checkpoint gives all of its segments back.
+  var tombstoneLane: Int { laneCount + 1 }
+  /// All of them.
+  var allLanes: Range<Int> { 0..<laneCount + 2 }
   private let lanes: UnsafeMutablePointer<Lane>
   private let locks: UnsafeMutablePointer<Atomic<UInt32>>
   /// A lock word has a line of its own.
@@ -66,21 +70,21 @@ final class Log: @unchecked Sendable {
     laneCount = superblock.geometry.laneCount(
       maximum: min(options.maximumLanes, Manifest.capacity(superblock.geometry)))
     reportBytes = max(lineSize, min(64 << 10, superblock.geometry.segmentSize / 4))
-    unsafe lanes = .allocate(capacity: laneCount + 1)
-    unsafe locks = .allocate(capacity: (laneCount + 1) * Self.lockStride)
+    unsafe lanes = .allocate(capacity: laneCount + 2)
+    unsafe locks = .allocate(capacity: (laneCount + 2) * Self.lockStride)
     let scratch =
       lineSize
       + roundUp(
         Record.headerBytes + geometry.maximumKeyLength
           + max(Record.maximumInlineValue, ExtentReference.encodedBytes, BatchFragment.encodedBytes), to: lineSize)
-    for lane in 0...laneCount {
+    for lane in 0..<laneCount + 2 {
       unsafe (lanes + lane).initialize(to: Lane(scratchBytes: scratch))
       unsafe (locks + lane * Self.lockStride).initialize(to: Atomic(0))
     }
   }
 
   deinit {
-    unsafe lanes.deinitialize(count: laneCount + 1)
+    unsafe lanes.deinitialize(count: laneCount + 2)
     unsafe lanes.deallocate()
     unsafe locks.deallocate()
     segments.deallocate()
@@ -90,14 +94,14 @@ final class Log: @unchecked Sendable {
 
   @inline(__always)
   func lock(_ lane: Int) -> WriterLock {
-    assert(lane >= 0 && lane <= laneCount)
+    assert(allLanes.contains(lane))
     return unsafe WriterLock(locks + lane * Self.lockStride)
   }
 
   /// The lane, whose lock the caller holds.
   @inline(__always)
   subscript(lane: Int) -> UnsafeMutablePointer<Lane> {
-    assert(lane >= 0 && lane <= laneCount)
+    assert(allLanes.contains(lane))
     return unsafe lanes + lane
   }
 
@@ -228,14 +232,14 @@ final class Log: @unchecked Sendable {
 
   /// How many keys are present, as far as the tail is resolved.
   var keyCount: Int {
-    (0...laneCount).reduce(earlierKeys.load(ordering: .relaxed)) {
+    allLanes.reduce(earlierKeys.load(ordering: .relaxed)) {
       unsafe $0 + self[$1].pointee.keys.load(ordering: .relaxed)
     }
   }
 
   /// The lines of all records and extents that the index names, as far as the tail is resolved.
   var liveLines: Int {
-    (0...laneCount).reduce(earlierLiveLines.load(ordering: .relaxed)) {
+    allLanes.reduce(earlierLiveLines.load(ordering: .relaxed)) {
       unsafe $0 + self[$1].pointee.liveLines.load(ordering: .relaxed)
     }
   }
@@ -305,6 +309,13 @@ final class Log: @unchecked Sendable {
     try sealSegment(lane)
     enter(lane, segment: partial.segment, usedLines: partial.usedLines)
     if preparesAhead { preparer.advance() }
+  }
+
+  /// Lets the lane of tombstones go on where it was; whether it had nowhere to go.
+  func adoptTombstones(_ partial: Space.Partial) -> Bool {
+    guard unsafe self[tombstoneLane].pointee.segment < 0 else { return false }
+    enter(tombstoneLane, segment: partial.segment, usedLines: partial.usedLines)
+    return true
   }
 
   private func enter(_ lane: Int, segment: Int, usedLines: Int) {

@@ -34,7 +34,7 @@ struct Manifest: Sendable, Equatable {
   static let countLimit: UInt64 = 1 << 62
 
   /// How many open segments a manifest can name.
-  static func capacity(segmentCount: Int) -> Int { min(segmentCount, 130) }
+  static func capacity(segmentCount: Int) -> Int { min(segmentCount, 136) }
   static func capacity(_ geometry: Geometry) -> Int { capacity(segmentCount: geometry.segmentCount) }
 
   /// How many runs a manifest can name: the base of a region full of the shortest records takes an eighth of its segments,

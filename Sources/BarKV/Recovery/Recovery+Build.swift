@@ -166,7 +166,13 @@ extension Recovery {
         + (atCut == nil ? 0 : found.checkpoint?.segments[segment].dead ?? 0), segment: segment)
     // The seal's line is not for records.
     if isOpen, used < geometry.segmentSize / lineSize {
-      log.space.offer(Space.Partial(segment: segment, usedLines: used))
+      let partial = Space.Partial(segment: segment, usedLines: used)
+      let before = atCut ?? Geometry.segmentHeaderBytes / lineSize
+      let deadBefore = atCut == nil ? 0 : found.checkpoint?.segments[segment].dead ?? 0
+      let hasTombstonesOnly =
+        deadBefore == before - Geometry.segmentHeaderBytes / lineSize && used > Geometry.segmentHeaderBytes / lineSize
+        && scan.entries.allSatisfy { $0.offset >= decided.cut || $0.isDelete }
+      if !hasTombstonesOnly || !log.adoptTombstones(partial) { log.space.offer(partial) }
     }
   }
 

@@ -9,6 +9,8 @@ struct SegmentScan: Sendable {
     var sequence: UInt64
     /// Whether the record refers to an extent.
     var isExtent: Bool
+    /// Whether it takes the key out.
+    var isDelete: Bool
   }
 
   /// A batch's part in this segment.
@@ -110,7 +112,9 @@ struct SegmentScan: Sendable {
     case .put, .putExtent, .delete:
       let key = unsafe UnsafeRawBufferPointer(rebasing: region[body..<body + record.keyLength])
       entries.append(
-        Entry(offset: offset, hash: unsafe hash(key), sequence: sequence, isExtent: record.kind == .putExtent))
+        Entry(
+          offset: offset, hash: unsafe hash(key), sequence: sequence, isExtent: record.kind == .putExtent,
+          isDelete: record.kind == .delete))
       if let last = fragments.indices.last {
         let content = fragments[last].content
         let first = content.sequence &+ UInt64(content.first)

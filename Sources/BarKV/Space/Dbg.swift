@@ -5,7 +5,7 @@ extension Maintenance {
       for segment in 0..<geometry.segmentCount where log.segments.kind(segment) != .free {
         print("  \(segment) \(log.segments.kind(segment)) used \(log.segments.used(segment)) dead \(log.segments.dead(segment)) pend \(log.segments.hasPending(segment))")
       }
-      for lane in 0...log.laneCount { print("  lane \(lane) seg \(unsafe log[lane].pointee.segment) room \(unsafe log[lane].pointee.room) ext \(unsafe log[lane].pointee.extentSegment)") }
+      for lane in log.allLanes { print("  lane \(lane) seg \(unsafe log[lane].pointee.segment) room \(unsafe log[lane].pointee.room) ext \(unsafe log[lane].pointee.extentSegment)") }
     }
   }
 }

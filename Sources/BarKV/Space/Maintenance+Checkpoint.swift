@@ -92,7 +92,7 @@ extension Maintenance {
   private func cut(_ state: State, sealing: Sealing) throws(StoreError) -> Cut {
     var locked = 0
     defer { for lane in 0..<locked { log.release(lane) } }
-    for lane in 0...log.laneCount {
+    for lane in log.allLanes {
       log.lock(lane).lock()
       locked += 1
     }
@@ -100,14 +100,14 @@ extension Maintenance {
       generation: log.lastGeneration, sequence: log.sequence.load(ordering: .relaxed), keys: log.keyCount,
       liveLines: log.liveLines, runNumber: 0)
     // Full of what is dead already: a segment of tombstones, where space is short, comes back at once.
-    for lane in 0...log.laneCount { try log.endDeadSegment(lane) }
-    if sealing != .none { try log.sealOpenSegments(upTo: sealing == .all ? log.laneCount : log.laneCount - 1) }
+    for lane in log.allLanes { try log.endDeadSegment(lane) }
+    if sealing != .none { try log.sealOpenSegments(of: sealing == .all ? log.allLanes : 0..<log.laneCount) }
     checkpoint.open = try log.openSegmentsOfLanes()
     checkpoint.open += log.space.partials.map {
       Manifest.OpenSegment(segment: UInt32($0.segment), lines: UInt32($0.usedLines))
     }
     var changes = loader.tailChanges()
-    for lane in 0...log.laneCount {
+    for lane in log.allLanes {
       unsafe changes += log[lane].pointee.changes.take()
       unsafe log[lane].pointee.unreported = 0
     }

@@ -55,7 +55,7 @@ extension Maintenance {
   private func hasVictims(_ state: State, _ leastGarbage: Int) -> Bool { !chooseVictims(state, leastGarbage).isEmpty }
 
   private var hasUnreportedTail: Bool {
-    (0...log.laneCount).contains { unsafe log[$0].pointee.unreported > 0 }
+    log.allLanes.contains { unsafe log[$0].pointee.unreported > 0 }
   }
 
   /// The segments that are worth the most: much garbage, long unchanged; as many as the free segments take the live
@@ -166,7 +166,8 @@ extension Maintenance {
     for survivor in candidates {
       guard let position = position(of: survivor) else { continue }
       if !log.hasRoom(lane, bytes: survivor.lines * lineSize) {
-        // Sealed before the next one: what was copied so far is durable when the segment is left.
+        // An earlier owner's segment, which may be the next, is gone on in only when all before it is durable.
+        if !copies.isEmpty { try log.settle(lane, site: .copy) }
         let free = log.space.freeCount
         guard try log.openRoom(lane, bytes: survivor.lines * lineSize, purpose: .copy) else {
           hasRoom = false

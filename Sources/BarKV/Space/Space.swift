@@ -25,9 +25,9 @@ final class Space: Sendable {
   enum Purpose: Sendable {
     /// Anything: keeps its hands off the reserve.
     case put
-    /// A tombstone: leaves what maintenance needs.
+    /// Tombstones alone: leave what the index needs, to the checkpoint that gives their segment back.
     case delete
-    /// Copies of live records: leave a segment for the run that sets their victims free.
+    /// Copies of live records: leave the same, to the checkpoint that gives back where they came from.
     case copy
     /// Runs: take the last.
     case run
@@ -114,8 +114,7 @@ final class Space: Sendable {
     switch purpose {
     // One for tombstones, one to copy to.
     case .put: indexReserve + 2
-    case .delete: indexReserve + 1
-    case .copy: indexReserve
+    case .delete, .copy: indexReserve
     case .run: 0
     }
   }
