@@ -168,11 +168,13 @@ import Testing
     #expect(storeError { try store.backup(to: source.address) } == .alreadyExists(source.path))
     try expectImage(at: file, [Array("a".utf8): Array("1".utf8)])
     // In use: itself, and another one.
-    if case .busy = storeError({ try store.backup(to: source.address, replacing: true) }) {} else {
+    if case .busy = storeError({ try store.backup(to: source.address, replacing: true) }) {
+    } else {
       Issue.record("a store is replaced by its own backup")
     }
     let reader = try Store.open(at: file.address, access: .readOnly)
-    if case .busy = storeError({ try store.backup(to: file.address, replacing: true) }) {} else {
+    if case .busy = storeError({ try store.backup(to: file.address, replacing: true) }) {
+    } else {
       Issue.record("a store in use is replaced")
     }
     try reader.close()
