@@ -24,7 +24,7 @@ struct KVCLI: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       CreateCommand.self, PutCommand.self, GetCommand.self, DeleteCommand.self, ExistsCommand.self, LoadCommand.self,
-      DumpCommand.self, InfoCommand.self, VerifyCommand.self, CompactCommand.self,
+      DumpCommand.self, InfoCommand.self, VerifyCommand.self, RepairCommand.self, CompactCommand.self,
       BackupCommand.self, BenchCommand.self, DevicesCommand.self,
     ]
   )

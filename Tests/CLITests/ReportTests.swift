@@ -128,7 +128,9 @@ import Testing
   // MARK: Help
 
   @Test(arguments: [
-    "create", "put", "get", "delete", "exists", "load", "dump", "info", "verify", "compact", "backup", "bench", "devices",
+    "create", "put", "get", "delete", "exists", "load", "dump", "info", "verify", "repair", "compact", "backup",
+    "bench",
+    "devices",
   ])
   func everyCommandHasHelp(command: String) throws {
     let outcome = try tool.run(command, "--help")
