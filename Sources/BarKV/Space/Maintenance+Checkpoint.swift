@@ -88,7 +88,7 @@ extension Maintenance {
     let free = log.space.freeCount
     guard geometry.runSegments(entries: cut.checkpoint.keys) <= free else { return false }
     let changes = cut.changes.count
-    if entries(state.base) + entries(state.deltas) <= 2 * changes + 64 { return true }
+    if entries(state.base) + entries(state.deltas) <= 2 * changes + geometry.entriesPerRun { return true }
     let isShort = sealing != .none || free - geometry.runSegments(entries: changes) <= log.space.reservedSegments
     return geometry.rewritesIndex && isShort
   }
