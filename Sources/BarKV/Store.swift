@@ -82,7 +82,8 @@ public final class Store: @unchecked Sendable {
   /// - Complexity: the number of lanes; no barrier, no lock. The first call after a crash looks up what the log's tail
   ///   replaced, which takes some milliseconds, where opening has not come to it yet.
   public var count: Int {
-    loader.resolveTail()
+    // Not in a region that is being given up.
+    _ = try? holdingOpen { () throws(StoreError) in loader.resolveTail() }
     return log.keyCount
   }
 }

@@ -60,13 +60,18 @@ extension Log {
   /// Says how many keys there may be before this is said again: each line of room may become one, and the index has to have
   /// room for all of them. The other lanes take copies and tombstones, which are no new keys.
   func expectKeys(newSegments: Int) {
+    space.expect(keys: possibleKeys(newSegments: newSegments), lanes: allLanes.count)
+  }
+
+  /// How many keys there may be once so many segments more were opened and all that are open are full.
+  func possibleKeys(newSegments: Int) -> Int {
     var lines = newSegments * geometry.recordLinesPerSegment + space.partialLines
     for lane in 0..<laneCount {
       let segment = unsafe self[lane].pointee.openSegment.load(ordering: .relaxed)
       // One more: it may be durable, and not counted as a key yet.
       if segment >= 0 { lines += max(0, geometry.segmentSize / lineSize - segments.used(segment)) }
     }
-    space.expect(keys: keyCount + unresolvedKeys.load(ordering: .relaxed) + lines, lanes: allLanes.count)
+    return keyCount + unresolvedKeys.load(ordering: .relaxed) + lines
   }
 
   /// Lets a lane without room for `bytes` go on in a segment with room that an earlier owner left, if there is one.

@@ -60,7 +60,8 @@ extension Recovery {
     let maintenance = Maintenance(
       log: log, index: index, loader: loader, epochs: epochs, lifecycle: lifecycle,
       state: Maintenance.State(
-        manifest: ownership, base: base, deltas: deltas, runNumber: found.checkpoint?.runNumber ?? 0),
+        manifest: ownership, foundCheckpoint: found.checkpoint, base: base, deltas: deltas,
+        runNumber: found.checkpoint?.runNumber ?? 0),
       options: options)
     log.segmentWasTaken.withLock { $0 = { [weak maintenance] in maintenance?.segmentWasTaken() } }
     report.nanoseconds = monotonicNanoseconds() - began

@@ -12,6 +12,8 @@ final class Maintenance: @unchecked Sendable {
   struct State {
     /// The manifest in force; `nil` where the store is read-only.
     var manifest: Manifest?
+    /// The checkpoint that opening went on from, for a store that is read-only.
+    var foundCheckpoint: Checkpoint?
     /// The runs in force, base runs in the order of their ranges, delta runs the oldest first.
     var base: [Run] = []
     var deltas: [Run] = []

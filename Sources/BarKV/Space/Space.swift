@@ -87,13 +87,14 @@ final class Space: Sendable {
   /// Where the index is written anew when space is short, all of it has to fit beside the old one, and again when that is
   /// gone: what it takes up goes from one half of this to the other. Else: the run of all that may have changed until the
   /// next cut, one that is written before that which it replaces can go, and the index's growth.
-  private var indexReserve: Int {
-    let entries = expectedKeys.load(ordering: .relaxed)
+  private var indexReserve: Int { indexReserve(keys: expectedKeys.load(ordering: .relaxed), opening: 0) }
+
+  private func indexReserve(keys entries: Int, opening: Int) -> Int {
     if geometry.rewritesIndex {
       let whole = geometry.runSegments(entries: entries)
       return whole + max(0, whole - runSegments.load(ordering: .relaxed))
     }
-    let segments = openedSinceCut.load(ordering: .relaxed) + lanes.load(ordering: .relaxed) + 1
+    let segments = openedSinceCut.load(ordering: .relaxed) + opening + lanes.load(ordering: .relaxed) + 1
     let whole = geometry.runBytes(entries: entries)
     var bytes =
       geometry.runBytes(entries: 2 * segments * geometry.recordLinesPerSegment) + geometry.longestRun
@@ -116,6 +117,21 @@ final class Space: Sendable {
     case .put: indexReserve + 2
     case .delete, .copy: indexReserve
     case .run: 0
+    }
+  }
+
+  /// How many free segments puts leave once there may be so many keys, and so many segments more were opened.
+  func leftByPuts(keys: Int, opening: Int) -> Int { indexReserve(keys: keys, opening: opening) + 2 }
+
+  /// The most neighbouring segments that are free.
+  var longestFreeRun: Int {
+    state.withLock { state in
+      var (run, longest) = (0, 0)
+      for isFree in state.isFree {
+        run = isFree ? run + 1 : 0
+        longest = max(longest, run)
+      }
+      return longest
     }
   }
 
