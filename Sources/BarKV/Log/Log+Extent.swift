@@ -101,6 +101,9 @@ extension Log {
   private func placeExtent(bytes: Int) throws(StoreError) -> (segment: Int, offset: Int) {
     let span = geometry.segmentSpan(extentBytes: bytes)
     guard span == 1 else {
+      // With a lane: a cut in between would take the generation for an earlier one, and the segment for a free one.
+      let lane = acquireLane()
+      defer { release(lane) }
       guard let segment = space.takeNeighbours(span) else { throw .full }
       segments.addPending(1, segment: segment)
       try openExtentSegment(segment, span: span, kind: .extents)
@@ -109,6 +112,8 @@ extension Log {
         segment: segment)
       segments.addDead(
         segments.used(segment) - geometry.extentStart / lineSize, segment: segment)
+      // A checkpoint that comes before the value's barrier makes the header durable.
+      try medium.fence(site: .extentHeader)
       return (segment, geometry.segmentOffset(segment) + geometry.extentStart)
     }
     let lane = acquireLane()

@@ -9,6 +9,8 @@ extension Maintenance {
     var window: UInt64
     /// Segments in which nothing lives: the manifest that is being made no longer names them.
     var empty: [(segment: Int, span: Int)]
+    /// Segments with extents that are being written.
+    var pending: [Int]
   }
 
   /// Makes a checkpoint: two barriers, and the runs' bytes. The caller has the turn.
@@ -43,6 +45,11 @@ extension Maintenance {
           cut.changes, range: 0..<RunEntry.keyLimit, isBase: false, number: &runNumber, &written)
       }
       try settle(written)
+      // Before the manifest says that they are there: without a header they would be taken for lost.
+      for segment in cut.pending where !Mutant.namesPendingSegment.isActive {
+        let start = geometry.segmentOffset(segment)
+        try medium.barrier(start..<start + Geometry.segmentHeaderBytes, site: .extentHeader)
+      }
     } catch {
       // What was cut is not lost: it is the first of the next cut's. What was written stays dead.
       restore(cut)
@@ -81,7 +88,7 @@ extension Maintenance {
     let free = log.space.freeCount
     guard geometry.runSegments(entries: cut.checkpoint.keys) <= free else { return false }
     let changes = cut.changes.count
-    if entries(state.base) + entries(state.deltas) <= 2 * changes + 64 { return true }
+    if entries(state.base) + entries(state.deltas) <= 2 * changes + geometry.entriesPerRun { return true }
     let isShort = sealing != .none || free - geometry.runSegments(entries: changes) <= log.space.reservedSegments
     return geometry.rewritesIndex && isShort
   }
@@ -119,6 +126,7 @@ extension Maintenance {
     precondition(checkpoint.open.count <= Manifest.capacity(geometry), "more open segments than a manifest names")
     let open = Set(checkpoint.open.map { Int($0.segment) })
     var empty: [(segment: Int, span: Int)] = []
+    var pending: [Int] = []
     let leaving = Set(state.leaving.map(\.segment))
     checkpoint.segments.reserveCapacity(geometry.segmentCount)
     for segment in 0..<geometry.segmentCount {
@@ -132,9 +140,10 @@ extension Maintenance {
         log.leaveExtentSegment(segment)
       } else {
         checkpoint.segments.append(SegmentUse(kind: kind, used: used, dead: dead))
+        if log.segments.hasPending(segment) { pending.append(segment) }
       }
     }
-    return Cut(checkpoint: checkpoint, changes: changes, window: window, empty: empty)
+    return Cut(checkpoint: checkpoint, changes: changes, window: window, empty: empty, pending: pending)
   }
 
   /// Takes a cut back that came to nothing.

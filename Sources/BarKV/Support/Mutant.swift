@@ -165,6 +165,8 @@ enum Mutant {
   case forgetsTail
   /// A run that is still needed is dropped from the manifest.
   case dropsUnabsorbedRun
+  /// A checkpoint names the segment of an extent whose header no barrier has covered.
+  case namesPendingSegment
   /// The segments that a checkpoint sets free are reused before it is committed.
   case freesBeforeCommit
   /// A segment is reused although readers may be in it.

@@ -14,6 +14,8 @@ struct Shape: Sendable, Hashable {
     (Shape(size: 8 << 10, segment: 1 << 10, keys: 4), 4), (Shape(size: 8 << 10, segment: 1 << 10, keys: 8), 3),
     (Shape(size: 16 << 10, segment: 1 << 10, keys: 6), 4), (Shape(size: 16 << 10, segment: 2 << 10, keys: 12), 3),
     (Shape(size: 32 << 10, segment: 2 << 10, keys: 10), 2), (Shape(size: 64 << 10, segment: 4 << 10, keys: 12), 1),
+    // An index of several runs, which is written anew, and one that is merged in parts: that takes many segments.
+    (Shape(size: 48 << 10, segment: 1 << 10, keys: 70), 1), (Shape(size: 140 << 10, segment: 1 << 10, keys: 70), 1),
   ]
 
   /// With segments enough for two or three lanes; in the last, threads share one.
@@ -94,6 +96,8 @@ struct Workload: Sendable, Hashable {
         if source.chance(1, in: 2) { phases.append(.alone([source.chance(1, in: 2) ? .reopen : .restart])) }
       }
     } else {
+      // Many keys are there from the beginning.
+      if shape.keys > 40 { phases.append(.alone([source.batchOfAll(), .checkpoint])) }
       phases.append(.alone(source.operations(source.number(in: 5...40), isConcurrent: false)))
     }
     if source.chance(1, in: 2) { phases.append(.alone([.reopen])) }
@@ -143,6 +147,12 @@ struct OperationSource {
       }
     }
     return operations
+  }
+
+  /// A put of each key.
+  mutating func batchOfAll() -> Operation {
+    serial &+= 1
+    return .batch((0..<shape.keys).map { Operation.Change(key: $0, value: [serial, UInt8($0), 0]) })
   }
 
   /// Threads meet on few keys.
