@@ -18,8 +18,9 @@ public struct StoreStatistics: Sendable, Hashable {
   public internal(set) var runBytes: UInt64 = 0
   /// The number of the index's runs that are in force.
   public internal(set) var runCount: Int = 0
-  /// The `liveBytes` at which puts of new keys are refused, if what is added is like what is there; in a store without keys,
-  /// if each key takes 128 bytes.
+  /// The `liveBytes` that the store is made to hold, if what is added is like what is there; in a store without keys, if each
+  /// key takes 128 bytes. Puts of new keys are refused there, or a twentieth above where there are 128 segments or more:
+  /// that keeps overwriting cheap.
   ///
   /// An estimate: from the segments that there are, those that puts leave, the index's 8.6 bytes a key, and the share of
   /// records and extents in what lives now. It presumes that compaction packs what lives; a store that is filled with keys
