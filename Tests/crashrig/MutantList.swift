@@ -6,7 +6,9 @@ import ArgumentParser
 /// The mutants of a build with `-D BARKV_MUTANTS`, for `Scripts/mutate`.
 enum MutantList {
   /// The models of the gate: those with smaller units lose the same writes in more ways.
-  static let models: [PersistenceModel] = [.writeBack, .writeCombining, .uncached, .relaxed, .statusRead, .regionRead, .file]
+  static let models: [PersistenceModel] = [
+    .writeBack, .writeCombining, .uncached, .relaxed, .statusRead, .regionRead, .file,
+  ]
 
   /// Prints a mutant a line: its name, and the models under which the store does anything else for it;
   /// `tests` are those that need no rig.

@@ -29,6 +29,9 @@ struct BarrierRead: Sendable {
   /// Whether there is a status register to read.
   var hasStatus: Bool { registers != nil }
 
+  /// What the controller's registers say now.
+  var region: PersistentMemoryRegion? { registers?.region }
+
   /// Reads PMRSTS, behind all earlier stores and before anything later.
   ///
   /// - Returns: why the region's writes are not persistent, or `nil` where they are.

@@ -53,13 +53,15 @@ extension Medium {
   ) throws(StoreError) -> Medium {
     let bar = device.bar
     var backing = MappedBar(
-      bar: bar, descriptor: descriptor, configuration: device.configuration, memoryType: .uncached, isTypeVerified: false, power: device.power,
+      bar: bar, descriptor: descriptor, configuration: device.configuration, memoryType: .uncached,
+      isTypeVerified: false, power: device.power,
       access: access)
     do throws(StoreError) {
       var barrierRead = BarrierRead()
       var persistence = Persistence(
         domain: .readBack, level: .deviceAccepted,
-        reason: "a PCIe BAR: a load pushes what was posted to the device, and what that keeps without power is its maker's "
+        reason:
+          "a PCIe BAR: a load pushes what was posted to the device, and what that keeps without power is its maker's "
           + "promise")
       if let region = device.region, let file = device.registerFile {
         let registers = try RegionRegisters(path: file, address: address.path)
@@ -72,7 +74,8 @@ extension Medium {
       // Only now: the list knows what is mapped.
       let found = memoryType(of: bar, from: unsafe mapping.uncachedBytes, sysfs: sysfs)
       backing = MappedBar(
-        bar: bar, descriptor: descriptor, configuration: device.configuration, memoryType: found.type, isTypeVerified: found.isVerified,
+        bar: bar, descriptor: descriptor, configuration: device.configuration, memoryType: found.type,
+        isTypeVerified: found.isVerified,
         power: device.power, access: access)
       let medium = unsafe Medium(
         base: mapping.base, length: backing.length, isWritable: access == .readWrite,

@@ -46,7 +46,9 @@ extension Medium {
     guard isCharacterDevice(address.path) else {
       let isNew = unsafe access(address.path, F_OK) != 0
       // Before a file is replaced: what is refused afterwards would be lost all the same.
-      if !isNew, replacing { try requireDAX(openFile(path: address.path, access: .readWrite, domain: .automatic), address: address).unmap() }
+      if !isNew, replacing {
+        try requireDAX(openFile(path: address.path, access: .readWrite, domain: .automatic), address: address).unmap()
+      }
       do throws(StoreError) {
         return try requireDAX(
           createFile(

@@ -114,7 +114,9 @@ extension Medium {
   ///
   /// - Throws: ``StoreError/deviceLost(_:)``.
   func checkSize() throws(StoreError) {
-    if case .file(let file) = backing, file.hasSize, try MappedFile.status(of: file.descriptor).size < length { loss.noteTotal() }
+    if case .file(let file) = backing, file.hasSize, try MappedFile.status(of: file.descriptor).size < length {
+      loss.noteTotal()
+    }
     if loss.isTotal { throw .deviceLost(lossText) }
   }
 

@@ -239,6 +239,37 @@ static inline void barkv_store_words(void *target, const void *source, size_t le
   }
 }
 
+/// Copies whole lines from a mapping that is slow to read, by streaming loads where the processor has them: on a
+/// write-combining mapping these fetch a line at a time, where any other load fetches its own bytes. Both addresses are
+/// aligned to 16 bytes.
+///
+/// A line that an earlier streaming load left in the processor's buffers may be older than the device's: the fences before
+/// and after keep each copy to itself.
+static inline void barkv_stream_load(void *target, const void *source, size_t length) {
+#if defined(__x86_64__)
+  // Set before main, never changed.
+  extern bool barkv_streaming_loads_found;
+  _mm_mfence();
+  if (__builtin_expect(barkv_streaming_loads_found, 1)) {
+    typedef struct { char bytes[16]; } piece;
+    for (size_t at = 0; at < length; at += 16) {
+      __m128i value;
+      __asm__ volatile("movntdqa %1, %0" : "=x"(value) : "m"(*(const piece *)((const char *)source + at)));
+      _mm_store_si128((__m128i *)((char *)target + at), value);
+    }
+  } else {
+    for (size_t at = 0; at < length; at += 8)
+      *(uint64_t *)((char *)target + at) = *(const volatile uint64_t *)((const char *)source + at);
+  }
+  _mm_mfence();
+#else
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  for (size_t at = 0; at < length; at += 8)
+    *(uint64_t *)((char *)target + at) = *(const volatile uint64_t *)((const char *)source + at);
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
 /// Keeps the compiler from moving memory accesses across it; costs nothing at run time.
 static inline void barkv_compiler_fence(void) { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
 
