@@ -68,7 +68,7 @@ struct DeviceListing {
   /// The listing as JSON.
   var json: JSON {
     .object([
-      ("opensDevices", .boolean(false)),
+      ("opensDevices", .boolean(true)),
       ("functionCount", .integer(functions.count)),
       ("functions", .array(shown.map { function in json(function) })),
     ])
