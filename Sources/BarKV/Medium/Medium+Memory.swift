@@ -8,11 +8,12 @@ extension Medium {
   ///   - observer: sees each event; a simulated device waits in its barrier.
   ///   - canVanish: whether barriers and reads look whether the device is still there, as on one that can be gone.
   ///   - registers: the registers of a simulated Persistent Memory Region; all is well there unless given.
+  ///   - mirrorBytes: the most bytes of a mirror of the region; 0 for none.
   ///   - uncachedBytes: the first bytes that are written word by word, as those of a BAR's control page.
   static func memory(
     image: [UInt8], domain: PersistenceDomain = .processOnly, isWritable: Bool = true, sharesBarriers: Bool = false,
     observer: (any MediumObserver)? = nil, canVanish: Bool = false,
-    registers: RegionRegisters? = nil, uncachedBytes: Int = 0
+    registers: RegionRegisters? = nil, uncachedBytes: Int = 0, mirrorBytes: Int = 0
   ) throws(StoreError) -> Medium {
     guard image.count > 0, image.count % lineSize == 0 else {
       throw .invalidSize(bytes: image.count, reason: "it is no multiple of \(lineSize)")
@@ -20,11 +21,16 @@ extension Medium {
     precondition(domain != .fileSync, "memory has no file to synchronize")
     let base = unsafe allocateLines(bytes: image.count)
     unsafe image.withUnsafeBytes { unsafe base.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-    return unsafe Medium(
+    var options = StoreOptions()
+    options.mirrorBytes = mirrorBytes
+    let medium = unsafe Medium(
       base: base, length: image.count, isWritable: isWritable,
       persistence: Persistence(domain: domain, level: .process, reason: "the region is memory of this process"),
       backing: .memory, sharesBarriers: sharesBarriers, observer: observer, canVanish: canVanish,
-      barrierRead: barrierRead(domain, registers), uncachedBytes: uncachedBytes)
+      barrierRead: barrierRead(domain, registers), uncachedBytes: uncachedBytes,
+      mirror: Mirror.make(of: base, length: image.count, options))
+    try medium.startMirror()
+    return medium
   }
 
   /// A Persistent Memory Region has registers, simulated ones where it is.

@@ -439,6 +439,26 @@ bool barkv_bus_fault(const void *address, int code, int log_of_size);
 /// A load from the region that is made, and made now.
 static inline uint64_t barkv_load_from_device(const void *address) { return *(const volatile uint64_t *)address; }
 
+// MARK: A mirror in memory whose pages are filled when they are first touched: userfaultfd, by system calls and macros that
+// Swift does not import.
+
+struct barkv_mirror {
+  void *memory;
+  int faults, calls;
+};
+/// Makes `length` bytes, whole pages, none of which is there yet: 0, or errno. It is not given to forked children.
+int barkv_mirror_open(size_t length, struct barkv_mirror *mirror);
+void barkv_mirror_close(struct barkv_mirror *mirror, size_t length);
+/// Waits for a touch of a page that is not there; false where there is none, and `barkv_mirror_call` was called.
+bool barkv_mirror_next(const struct barkv_mirror *mirror, uintptr_t *address);
+void barkv_mirror_call(const struct barkv_mirror *mirror);
+/// Puts whole pages into place, and lets those go on that wait for them: 0, or errno (EEXIST where one is there already).
+int barkv_mirror_install(const struct barkv_mirror *mirror, size_t offset, const void *pages, size_t length);
+/// Lets those try again that wait for these pages.
+void barkv_mirror_wake(const struct barkv_mirror *mirror, size_t offset, size_t length);
+/// Takes pages away: the next touch waits until they are filled again. 0, or errno.
+int barkv_mirror_drop(const struct barkv_mirror *mirror, size_t offset, size_t length);
+
 // MARK: File locks and kinds: variadic calls and macros that Swift does not import.
 
 /// Takes an open-file-description lock on the whole file without waiting: 0, or errno.
