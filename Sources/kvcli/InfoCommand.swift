@@ -106,7 +106,10 @@ struct InfoCommand: ParsableCommand {
       ("reserved", "\(Figures.bytes(statistics.reservedBytes)) of the free bytes, for deletes and the index"),
       ("usable", "about \(share(statistics.usableBytes)) for entries like these"),
       ("largest value", statistics.largestValueBytes.map { Figures.bytes($0) } ?? "none fits without compaction"),
-      ("index", "\(Figures.bytes(statistics.runBytes)) of the dead bytes, \(Figures.counted(statistics.runCount, "run"))"),
+      (
+        "index",
+        "\(Figures.bytes(statistics.runBytes)) of the dead bytes, \(Figures.counted(statistics.runCount, "run"))"
+      ),
       ("tail", "\(Figures.bytes(statistics.tailBytes)) of log since the last checkpoint"),
       ("metadata", Figures.bytes(statistics.metadataBytes)),
       (

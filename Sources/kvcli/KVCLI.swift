@@ -26,8 +26,8 @@ struct KVCLI: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       CreateCommand.self, PutCommand.self, GetCommand.self, DeleteCommand.self, ExistsCommand.self, LoadCommand.self,
-      DumpCommand.self, InfoCommand.self, VerifyCommand.self, CompactCommand.self, BackupCommand.self,
-      BenchCommand.self, DevicesCommand.self, ProbeCommand.self,
+      DumpCommand.self, InfoCommand.self, VerifyCommand.self, RepairCommand.self, CompactCommand.self,
+      BackupCommand.self, BenchCommand.self, DevicesCommand.self, ProbeCommand.self,
     ]
   )
 

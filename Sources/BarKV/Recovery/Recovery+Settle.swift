@@ -56,7 +56,7 @@ extension Recovery {
     }
     if isClosed || Mutant.freesExtentsFirst.isActive { changed = try free(unused) || changed }
     for (segment, copy) in survey.damagedCopies where !unused.contains(segment) {
-      guard let header = (survey.logs + survey.extents).first(where: { $0.segment == segment }),
+      guard let header = survey.all.first(where: { $0.segment == segment }),
         !zip(scans, verdict.segments).contains(where: {
           $0.header.segment == segment && $0.isEmpty($1, geometry: geometry)
         })

@@ -33,9 +33,58 @@ enum NewStoreFile {
       try give(partial, name: path, replacing: replaced != nil)
       return result
     } catch {
-      // What belongs to somebody else is left alone.
-      if case .busy = error {} else { unsafe unlink(partial) }
+      remove(partial, after: error)
       throw error
+    }
+  }
+
+  /// Calls `body` with the path of a file to create, and puts that in the place of a store that is open read-only, and is
+  /// closed here.
+  ///
+  /// - Throws: ``StoreError/busy(path:owner:)`` where the store is open elsewhere, or was written meanwhile.
+  static func replace<R>(
+    _ store: Store, at address: StoreAddress, _ body: (_ path: String) throws(StoreError) -> R
+  ) throws(StoreError) -> R {
+    let path = address.path
+    let partial = path + ".partial"
+    do throws(StoreError) {
+      let result = try body(partial)
+      try synchronize(partial)
+      let geometry = store.superblock.geometry
+      let manifests = geometry.manifestOffset(0)..<geometry.manifestOffset(0) + 2 * geometry.manifestStride
+      let seen = unsafe Array(UnsafeRawBufferPointer(rebasing: store.medium.bytes[manifests]))
+      // A lock for reading cannot be made one for writing: between the two somebody may have come, and then there is a
+      // manifest more.
+      try store.close()
+      let replaced = try MappedFile.open(path: path, access: .readWrite)
+      defer {
+        barkv_close_on_fork_cancel(replaced.rawValue)
+        try? replaced.close()
+      }
+      guard try read(replaced, manifests) == seen else { throw .busy(path: path, owner: nil) }
+      try give(partial, name: path, replacing: true)
+      return result
+    } catch {
+      remove(partial, after: error)
+      throw error
+    }
+  }
+
+  /// Removes what was not finished; somebody else's, who is at work on it, is left alone.
+  private static func remove(_ partial: String, after error: StoreError) {
+    if case .busy(partial, _) = error { return }
+    unsafe unlink(partial)
+  }
+
+  private static func read(_ descriptor: FileDescriptor, _ range: Range<Int>) throws(StoreError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: range.count)
+    do {
+      let count = try unsafe bytes.withUnsafeMutableBytes { buffer in
+        try unsafe descriptor.read(fromAbsoluteOffset: Int64(range.lowerBound), into: buffer)
+      }
+      return Array(bytes.prefix(count))
+    } catch {
+      throw .system(call: "read", errno: (error as? Errno)?.rawValue ?? EIO)
     }
   }
 

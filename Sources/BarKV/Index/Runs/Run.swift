@@ -168,6 +168,22 @@ struct Run: Sendable, Equatable {
     return nil
   }
 
+  /// The offsets of all blocks that do not match their checksums.
+  func damagedBlocks(_ region: UnsafeRawBufferPointer) -> [Int] {
+    let stateBits = RunBlock.stateBits(regionBytes: region.count)
+    var offsets: [Int] = []
+    var entries: [RunEntry] = []
+    for block in 0..<blockCount {
+      let position = offset + Self.headerBytes + block * RunBlock.byteCount
+      entries.removeAll(keepingCapacity: true)
+      let isWhole = unsafe RunBlock.decode(
+        region.baseAddress! + position, from: 0, to: RunEntry.keyLimit, stateBits: stateBits, salt: salt,
+        into: &entries)
+      if !isWhole { offsets.append(position) }
+    }
+    return offsets
+  }
+
   /// The last block that starts at or before the place, or the first one: places are spread evenly, so the guess is good.
   @unsafe
   private func firstBlock(_ blocks: UnsafeRawPointer, reaching key: UInt64) -> Int {
