@@ -1,0 +1,207 @@
+"""The emulated machine: a QEMU process whose persistent media are files that outlive it."""
+
+import ctypes
+import json
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from port import Port
+
+MEBIBYTE = 1 << 20
+
+
+class DeviceTestError(Exception):
+    """The machine did not do what it was asked for, or a store is not as it should be."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command in the guest printed, and how it ended."""
+
+    output: str
+    code: int
+
+
+@dataclass(frozen=True)
+class Backing:
+    """The files that hold what the guest's media hold."""
+
+    directory: Path
+
+    # Names, and sizes in MiB: powers of two for BARs, multiples of 128 for memory modules.
+    SIZES = {"pmr": 64, "ivshmem": 64, "fsdax": 128, "devdax": 128, "disk": 96}
+
+    def path(self, name: str) -> Path:
+        return self.directory / f"{name}.img"
+
+    def create(self) -> None:
+        """Makes all files anew: zeros."""
+        for name, size in self.SIZES.items():
+            self.path(name).unlink(missing_ok=True)
+            with self.path(name).open("wb") as file:
+                file.truncate(size * MEBIBYTE)
+
+
+class Machine:
+    """A running machine.
+
+    The NVMe controller with the Persistent Memory Region hangs behind a root port, so that it can be unplugged. Use it as
+    a context: whatever happens inside, the process is gone afterwards.
+    """
+
+    BOOT_SECONDS = 120
+
+    def __init__(self, build: Path, backing: Backing, ports: list[str], cpu: str = "max"):
+        self._backing = backing
+        self._console = backing.directory / "console.log"
+        self._trace = backing.directory / "trace.log"
+        self._qmp_path = backing.directory / "qmp.sock"
+        self._qmp_path.unlink(missing_ok=True)
+        self._commands = Port("commands", backing.directory)
+        self.ports = {name: Port(name, backing.directory) for name in ports}
+        self._number = 0
+        started = time.monotonic()
+        self._process = subprocess.Popen(
+            self._arguments(build, cpu), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            preexec_fn=_end_with_parent)
+        try:
+            for port in self._all_ports():
+                port.connect(10)
+            self._wait_until_ready()
+        except BaseException as error:
+            self.kill()
+            if isinstance(error, TimeoutError):
+                raise DeviceTestError(f"the machine does not start: {self._last_words()}") from error
+            raise
+        self.boot_seconds = time.monotonic() - started
+
+    def __enter__(self) -> "Machine":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """Ends the machine in this very moment, by SIGKILL; what it had sent is gathered."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+        for port in self._all_ports():
+            port.close()
+
+    # MARK: Commands
+
+    def run(self, command: str, timeout: float = 60) -> Result:
+        """Runs a line of shell in the guest, and waits until it has ended."""
+        self._number += 1
+        self._commands.send(f"{self._number} {command}\n".encode())
+        mark = f"\n@@{self._number} ".encode()
+        place = self._commands.wait_for(mark, timeout)
+        end = None if place is None else self._commands.wait_for(b"\n", timeout, place + len(mark))
+        if place is None or end is None:
+            raise DeviceTestError(f"no answer in {timeout:.0f} s to: {command}\n{self._last_words()}")
+        answer = self._commands.take(end + 1)
+        return Result(answer[:place].decode(), int(answer[place + len(mark) : end]))
+
+    def check(self, command: str, timeout: float = 60) -> str:
+        """Runs a line of shell that has to succeed, and answers what it printed."""
+        result = self.run(command, timeout)
+        if result.code != 0:
+            raise DeviceTestError(f"exit code {result.code}: {command}\n{result.output}")
+        return result.output
+
+    # MARK: QEMU's monitor
+
+    def monitor(self, command: str, **arguments) -> dict:
+        """Runs one command of QEMU's own protocol."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(30)
+            connection.connect(str(self._qmp_path))
+            with connection.makefile("rwb") as stream:
+                stream.readline()  # The greeting.
+                for name, values in (("qmp_capabilities", {}), (command, arguments)):
+                    stream.write(json.dumps({"execute": name, "arguments": values}).encode() + b"\n")
+                    stream.flush()
+                    answer = {}
+                    while "return" not in answer:
+                        answer = json.loads(stream.readline())
+                        if "error" in answer:
+                            raise DeviceTestError(f"QEMU refuses {name}: {answer['error']['desc']}")
+        return answer["return"]
+
+    def unplug_region(self) -> None:
+        """Asks the guest to let go of the controller with the Persistent Memory Region, as its button does."""
+        self.monitor("device_del", id="region")
+
+    def plug_region(self) -> None:
+        """Plugs a controller with the same Persistent Memory Region."""
+        self.monitor("device_add", driver="nvme", id="region", serial="region", pmrdev="pmr", bus="slot1")
+
+    def trace(self, event: str, enable: bool) -> None:
+        self.monitor("trace-event-set-state", name=event, enable=enable)
+
+    def traced_lines(self) -> list[str]:
+        """What QEMU has traced so far."""
+        return self._trace.read_text().splitlines() if self._trace.exists() else []
+
+    # MARK: Starting
+
+    def _all_ports(self) -> list[Port]:
+        return [self._commands, *self.ports.values()]
+
+    def _wait_until_ready(self) -> None:
+        ready = b"@@ready\n"
+        place = self._commands.wait_for(ready, self.BOOT_SECONDS)
+        if place is None:
+            raise DeviceTestError(f"the machine does not boot: {self._last_words()}")
+        self._commands.take(place + len(ready))
+
+    def _last_words(self) -> str:
+        """The end of what QEMU and the guest's kernel said."""
+        text = ""
+        if self._process.poll() is not None and self._process.stdout:
+            text = self._process.stdout.read().decode(errors="replace")
+        if self._console.exists():
+            text += "\n".join(self._console.read_text(errors="replace").splitlines()[-20:])
+        return text or "it says nothing"
+
+    def _arguments(self, build: Path, cpu: str) -> list[str]:
+        arguments = [
+            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-M", "q35,nvdimm=on", "-cpu", cpu, "-smp", "2",
+            "-m", "512,slots=4,maxmem=4G", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+            "-kernel", str(build / "kernel/vmlinuz"), "-initrd", str(build / "initrd.cpio"),
+            "-append", "console=ttyS0 quiet tsc=reliable no_timer_check i8042.noaux i8042.nokbd panic=-1",
+            "-serial", f"file:{self._console}", "-qmp", f"unix:{self._qmp_path},server=on,wait=off",
+            "-D", str(self._trace),
+        ]
+        # The memory of BARs and modules: shared, so that it is the file's page cache.
+        for name in ("pmr", "ivshmem", "fsdax", "devdax"):
+            size = Backing.SIZES[name]
+            align = ",align=128M" if name in ("fsdax", "devdax") else ""
+            arguments += [
+                "-object",
+                f"memory-backend-file,id={name},share=on,mem-path={self._backing.path(name)},size={size}M{align}"]
+        arguments += [
+            "-device", "pcie-root-port,id=slot1,chassis=1,slot=1,addr=5",
+            "-device", "nvme,id=region,serial=region,pmrdev=pmr,bus=slot1",
+            "-device", "ivshmem-plain,memdev=ivshmem,addr=0x10",
+            "-device", "nvdimm,memdev=fsdax", "-device", "nvdimm,memdev=devdax",
+            "-drive", f"if=none,id=disk,format=raw,file={self._backing.path('disk')}",
+            "-device", "virtio-blk-pci,drive=disk",
+            "-device", "virtio-serial-pci",
+        ]
+        for port in self._all_ports():
+            arguments += [
+                "-chardev", f"socket,id={port.name},path={port.path}",
+                "-device", f"virtserialport,chardev={port.name},name={port.name}"]
+        return arguments
+
+
+def _end_with_parent() -> None:
+    """Has the kernel kill this process with its parent: a machine that nobody waits for would run on."""
+    PR_SET_PDEATHSIG = 1
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,26 @@
+"""The media that stores are tried on in the guest."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A place for a store, with what `kvcli info` has to say of it."""
+
+    name: str
+    address: str
+    # What prepares it after each boot.
+    preparation: str
+    # What `kvcli create` needs beside the address.
+    creation: str
+    domain: str
+    level: str
+
+
+REGION_FUNCTION = "0000:01:00.0"
+SHARED_MEMORY_FUNCTION = "0000:00:10.0"
+
+MEDIA = [
+    Medium("file", "/mnt/file/store", "medium file", "--size 48MiB", "fileSync", "persistent"),
+    Medium("fsdax", "/mnt/fsdax/store", "medium fsdax", "--size 64MiB", "cacheFlush", "persistent"),
+]
