@@ -28,6 +28,10 @@ CRASH_RIG := .build-crash/release/crashrig --directory .build-crash
 CRASH_STATES ?= 1500000
 crash: SECONDS ?= 600
 
+# How often the emulated machine is killed, and what decides the moments; `make test-device CYCLES=100 SEED=…`.
+test-device: CYCLES ?= 24
+test-device-quick: CYCLES ?= 6
+
 # Work of the benchmarks; `make bench RECORDS=1000000` changes it.
 bench: RECORDS ?= 10000000
 bench: ROUNDS ?= 5
@@ -37,7 +41,8 @@ bench-quick: ROUNDS ?= 3
 bench-quick: THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan fuzz crash mutate build release format \
+.PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan test-device \
+  test-device-quick fuzz crash mutate build release format \
   lint bench-quick bench clean
 
 help: ## list the targets
@@ -73,6 +78,12 @@ test-tsan-release: setup
 test-asan: setup ## the tests under AddressSanitizer; a debug build would miss raw loads out of bounds
 	$(ASAN_ENVIRONMENT) $(SWIFT) test $(RELEASE_TESTS) --sanitize=address --scratch-path .build-asan
 
+test-device: setup ## stores on PCIe BARs and persistent memory in an emulated machine that is killed CYCLES=24 times
+	@Scripts/device/test --cycles $(CYCLES) $(if $(SEED),--seed $(SEED))
+
+test-device-quick: setup ## the same, with fewer kills
+	@Scripts/device/test --cycles $(CYCLES) $(if $(SEED),--seed $(SEED))
+
 fuzz: setup ## damaged and malicious images, by libFuzzer; `make fuzz SECONDS=600` for longer
 	@Scripts/fuzz $(SECONDS)
 
@@ -96,4 +107,4 @@ bench: setup ## 10 M records, two threads: takes a quarter of an hour and 13 GiB
 	@Scripts/bench --records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
 
 clean: ## remove everything that was built
-	rm -rf .build .build-crash .build-mutants .build-tsan .build-asan .build-fuzz Benchmarks/.build
+	rm -rf .build .build-crash .build-mutants .build-tsan .build-asan .build-fuzz .build-device Benchmarks/.build

@@ -16,7 +16,8 @@ class CPU:
 
     @property
     def name(self) -> str:
-        return self.flags[-1] if self.flags[-1] != "avx" else f"{self.flags[-2]} with avx"
+        has_avx = "avx" in self.flags
+        return f"{self.flags[-2] if has_avx else self.flags[-1]} {'with' if has_avx else 'without'} avx"
 
     @property
     def arguments(self) -> str:

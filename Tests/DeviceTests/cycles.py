@@ -38,23 +38,25 @@ class Store:
         machine.check(self.medium.preparation)
 
     def create(self, machine: Machine) -> None:
-        """Makes the store, and has it put, get and delete an entry."""
+        """Makes the store, in place of one that is there, and has it put, get and delete an entry."""
         address = self.medium.address
-        machine.check(f"kvcli create {address} {self.medium.creation}")
+        self.contents = {}
+        machine.check(f"kvcli create {address} {self.medium.creation} --force")
         machine.check(f"kvcli put {address} greeting hello")
         if (said := machine.check(f"kvcli get {address} greeting")) != "hello":
             raise DeviceTestError(f"{address}: get answers {said!r}")
         machine.check(f"kvcli delete {address} greeting")
         if machine.run(f"kvcli get {address} greeting").code != 1:
             raise DeviceTestError(f"{address}: a deleted key is there")
-        self.expect_domain(machine)
+        self.info(machine)
 
-    def expect_domain(self, machine: Machine) -> None:
-        """Fails unless `kvcli info` names the domain and level that the medium has."""
+    def info(self, machine: Machine) -> dict:
+        """What `kvcli info` reports, which names the domain and level that the medium has, or this fails."""
         report = json.loads(machine.check(f"kvcli info {self.medium.address} --json"))
         expected = (self.medium.domain, self.medium.level)
         if (found := (report["domain"], report["level"])) != expected:
             raise DeviceTestError(f"{self.medium.address}: info says {found}, not {expected}")
+        return report
 
     def start_load(self, machine: Machine, seed: str, group_size: int) -> None:
         """Has `kvcli load` store entries in the background, each group acknowledged through the medium's port."""
@@ -83,6 +85,9 @@ class Store:
             self._judge(found)
         elif found != self.contents:
             raise DeviceTestError(f"{address}: contents differ without a load")
+        report = self.info(machine)
+        if report["freeBytes"] < report["capacityBytes"] / 2:
+            self.create(machine)
 
     def _judge(self, found: Contents) -> None:
         assert self.load
@@ -158,4 +163,4 @@ class KillLoop:
         self.cycles += 1
         self.cycles_by_cpu[cpu.name] += 1
         counts = ", ".join(f"{store.medium.name} {store.acknowledged}" for store in self.stores)
-        print(f"  cycle {number + 1}, {cpu.name}, booted in {machine.boot_seconds:.1f} s: acknowledged {counts}", flush=True)
+        print(f"  cycle {number + 1:2}, {cpu.name}, booted in {machine.boot_seconds:.1f} s: acknowledged {counts}", flush=True)
