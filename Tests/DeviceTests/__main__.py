@@ -11,8 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench import Bench
 from cpus import CPUS
 from cycles import KillLoop
+from faults import FAULTS, run_fault
 from machine import Backing, DeviceTestError
 from media import MEDIA
 
@@ -26,8 +28,10 @@ def main() -> int:
     backing = Backing(directory)
     backing.create()
     try:
-        loop = KillLoop(arguments.build, backing, MEDIA, CPUS, arguments.seed)
+        bench = Bench(arguments.build, backing, MEDIA)
+        loop = KillLoop(bench, CPUS, arguments.seed)
         loop.run(arguments.cycles)
+        faults = run_faults(bench, arguments.seed)
     except DeviceTestError as error:
         print(f"FAILED: {error}\n  again: make test-device SEED={arguments.seed} CYCLES={arguments.cycles}")
         print(f"  the media and the console are kept in {directory}")
@@ -36,7 +40,7 @@ def main() -> int:
         shutil.rmtree(directory, ignore_errors=True)
         raise
     shutil.rmtree(directory)
-    print_summary(loop, time.monotonic() - started)
+    print_summary(bench, loop, faults, time.monotonic() - started)
     return 0
 
 
@@ -52,15 +56,26 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def print_summary(loop: KillLoop, seconds: float) -> None:
-    print("\nmedium    cycles  writes acknowledged  acknowledged keys checked  lost")
-    for store in loop.stores:
+def run_faults(bench: Bench, seed: str) -> int:
+    """Makes each fault that the media permit, and answers how many there were."""
+    print("faults under load:", flush=True)
+    stores = {store.medium.name: store for store in bench.stores}
+    faults = [fault for fault in FAULTS if fault.medium in stores]
+    with bench.boot(CPUS[0]) as machine:
+        for fault in faults:
+            run_fault(machine, stores[fault.medium], fault, seed)
+    return len(faults)
+
+
+def print_summary(bench: Bench, loop: KillLoop, faults: int, seconds: float) -> None:
+    print("\nmedium    checks  writes acknowledged  acknowledged keys checked  lost")
+    for store in bench.stores:
         tally = store.tally
-        print(f"{store.medium.name:8}  {tally.cycles:6}  {tally.acknowledged:19}  {tally.checked:25}  {tally.lost:4}")
+        print(f"{store.medium.name:8}  {tally.checks:6}  {tally.acknowledged:19}  {tally.checked:25}  {tally.lost:4}")
     print("cycles by processor: " + ", ".join(f"{name} {count}" for name, count in loop.cycles_by_cpu.items()))
-    tallies = [store.tally for store in loop.stores]
+    tallies = [store.tally for store in bench.stores]
     print(
-        f"{loop.cycles} cycles, {sum(tally.checked for tally in tallies)} acknowledged keys checked, "
+        f"{loop.cycles} cycles, {faults} faults under load, {sum(tally.checked for tally in tallies)} acknowledged keys checked, "
         f"{sum(tally.lost for tally in tallies)} lost, in {seconds:.0f} s")
 
 

@@ -13,6 +13,12 @@ from port import Port
 
 MEBIBYTE = 1 << 20
 
+# Devices behind root ports, which can be unplugged: an NVMe controller with a Persistent Memory Region, and a disk.
+PLUGGED = {
+    "region": {"driver": "nvme", "serial": "region", "pmrdev": "pmr", "bus": "slot1"},
+    "disk": {"driver": "virtio-blk-pci", "drive": "disk", "bus": "slot2"},
+}
+
 
 class DeviceTestError(Exception):
     """The machine did not do what it was asked for, or a store is not as it should be."""
@@ -47,11 +53,7 @@ class Backing:
 
 
 class Machine:
-    """A running machine.
-
-    The NVMe controller with the Persistent Memory Region hangs behind a root port, so that it can be unplugged. Use it as
-    a context: whatever happens inside, the process is gone afterwards.
-    """
+    """A running machine. Use it as a context: whatever happens inside, the process is gone afterwards."""
 
     BOOT_SECONDS = 120
 
@@ -133,13 +135,13 @@ class Machine:
                             raise DeviceTestError(f"QEMU refuses {name}: {answer['error']['desc']}")
         return answer["return"]
 
-    def unplug_region(self) -> None:
-        """Asks the guest to let go of the controller with the Persistent Memory Region, as its button does."""
-        self.monitor("device_del", id="region")
+    def unplug(self, device: str) -> None:
+        """Asks the guest to let go of a device of `PLUGGED`, as the button at its slot does."""
+        self.monitor("device_del", id=f"{device}-device")
 
-    def plug_region(self) -> None:
-        """Plugs a controller with the same Persistent Memory Region."""
-        self.monitor("device_add", driver="nvme", id="region", serial="region", pmrdev="pmr", bus="slot1")
+    def plug(self, device: str) -> None:
+        """Plugs the same device again, with what it held."""
+        self.monitor("device_add", id=f"{device}-device", **PLUGGED[device])
 
     def trace(self, event: str, enable: bool) -> None:
         self.monitor("trace-event-set-state", name=event, enable=enable)
@@ -186,14 +188,16 @@ class Machine:
                 "-object",
                 f"memory-backend-file,id={name},share=on,mem-path={self._backing.path(name)},size={size}M{align}"]
         arguments += [
+            "-blockdev", f"driver=raw,node-name=disk,file.driver=file,file.filename={self._backing.path('disk')}",
             "-device", "pcie-root-port,id=slot1,chassis=1,slot=1,addr=5",
-            "-device", "nvme,id=region,serial=region,pmrdev=pmr,bus=slot1",
+            "-device", "pcie-root-port,id=slot2,chassis=2,slot=2,addr=6",
             "-device", "ivshmem-plain,memdev=ivshmem,addr=0x10",
             "-device", "nvdimm,memdev=fsdax", "-device", "nvdimm,memdev=devdax",
-            "-drive", f"if=none,id=disk,format=raw,file={self._backing.path('disk')}",
-            "-device", "virtio-blk-pci,drive=disk",
             "-device", "virtio-serial-pci",
         ]
+        for device, properties in PLUGGED.items():
+            given = [f"{name}={value}" for name, value in properties.items()]
+            arguments += ["-device", ",".join([*given, f"id={device}-device"])]
         for port in self._all_ports():
             arguments += [
                 "-chardev", f"socket,id={port.name},path={port.path}",
