@@ -178,7 +178,8 @@ class Machine:
             "-kernel", str(build / "kernel/vmlinuz"), "-initrd", str(build / "initrd.cpio"),
             "-append", "console=ttyS0 quiet tsc=reliable no_timer_check i8042.noaux i8042.nokbd panic=-1",
             "-serial", f"file:{self._console}", "-qmp", f"unix:{self._qmp_path},server=on,wait=off",
-            "-D", str(self._trace),
+            # An event that never comes opens the log to those that are switched on later.
+            "-D", str(self._trace), "-d", "trace:pci_nvme_err_startfail",
         ]
         # The memory of BARs and modules: shared, so that it is the file's page cache.
         for name in ("pmr", "ivshmem", "fsdax", "devdax"):
