@@ -1,13 +1,27 @@
 /// How a store makes its writes durable: what the barrier consists of.
 public enum PersistenceDomain: String, Sendable, Hashable, CaseIterable {
-  /// Cache lines are written back by libpmem, or bypass the cache, and a store fence orders them.
+  /// Lines bypass the cache or are written back by libpmem, and a store fence orders them: persistent memory.
   case cacheFlush
-  /// Lines bypass the cache; a store fence, and then a load from the region, push what was posted to the device.
+  /// Stores to an NVMe Persistent Memory Region, a store fence, and then a read of the controller's register PMRSTS, whose
+  /// completion says that they are persistent (PMRCAP.PMRWBM, bit 1).
+  case pmrStatusRead
+  /// Stores to an NVMe Persistent Memory Region, a store fence, and then a read from the region, whose completion says that
+  /// they are persistent (PMRCAP.PMRWBM, bit 0).
+  case pmrMemoryRead
+  /// Stores to a PCIe BAR, a store fence, and then a load from it, which pushes what was posted to the device.
   case readBack
   /// The range is written to the file's device by `pmem_msync`.
   case fileSync
   /// A store fence only: the kernel's page cache holds the data.
   case processOnly
+
+  /// Whether the region is a device's memory behind a bus: a barrier there ends with a read from the device.
+  public var isBehindBus: Bool {
+    switch self {
+    case .pmrStatusRead, .pmrMemoryRead, .readBack: true
+    case .cacheFlush, .fileSync, .processOnly: false
+    }
+  }
 }
 
 /// What a barrier proves.

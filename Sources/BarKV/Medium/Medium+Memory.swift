@@ -7,9 +7,11 @@ extension Medium {
   ///   - sharesBarriers: whether concurrent writers share barriers, as on a slow device.
   ///   - observer: sees each event; a simulated device waits in its barrier.
   ///   - canVanish: whether barriers and reads look whether the device is still there, as on one that can be gone.
+  ///   - registers: the registers of a simulated Persistent Memory Region.
   static func memory(
     image: [UInt8], domain: PersistenceDomain = .processOnly, isWritable: Bool = true, sharesBarriers: Bool = false,
-    observer: (any MediumObserver)? = nil, canVanish: Bool = false
+    observer: (any MediumObserver)? = nil, canVanish: Bool = false,
+    registers: RegionRegisters? = nil
   ) throws(StoreError) -> Medium {
     guard image.count > 0, image.count % lineSize == 0 else {
       throw .invalidSize(bytes: image.count, reason: "it is no multiple of \(lineSize)")
@@ -20,7 +22,8 @@ extension Medium {
     return unsafe Medium(
       base: base, length: image.count, isWritable: isWritable,
       persistence: Persistence(domain: domain, level: .process, reason: "the region is memory of this process"),
-      backing: .memory, sharesBarriers: sharesBarriers, observer: observer, canVanish: canVanish)
+      backing: .memory, sharesBarriers: sharesBarriers, observer: observer, canVanish: canVanish,
+      barrierRead: registers.map { BarrierRead($0) })
   }
 
   /// A region in memory that `owner` keeps for as long as it lives, as the medium does: for images by the thousand.

@@ -14,7 +14,10 @@ import CLibPMem
 final class Medium: @unchecked Sendable {
   // Safe to share: the fields never change after init, apart from the counters, which are atomic.
 
+  /// Where the region is read: the mapping, or the mirror of one that is slow to read.
   private let base: UnsafeMutableRawPointer
+  /// Where the region is written: the mapping.
+  let target: UnsafeMutableRawPointer
   /// The region's size in bytes.
   let length: Int
   /// Whether the region may be written.
@@ -22,12 +25,16 @@ final class Medium: @unchecked Sendable {
   /// The domain, its level, and why.
   let persistence: Persistence
   let backing: Backing
-  private let observer: (any MediumObserver)?
+  let observer: (any MediumObserver)?
   private let group: GroupBarrier?
   /// Whether lines go past the cache.
   private let streams: Bool
-  /// Whether a barrier ends with a load from the region.
-  private let readsBack: Bool
+  /// The read that ends a barrier, where one does.
+  let barrierRead: BarrierRead?
+  /// The first bytes of the region that are mapped uncached: they are written word by word.
+  let uncachedBytes: Int
+  /// Whether writing takes more than one way of storing.
+  private let isDivided: Bool
   private let barriers = StripedCounter()
   #if BARKV_MUTANTS
     let held = HeldWrites()
@@ -43,6 +50,8 @@ final class Medium: @unchecked Sendable {
   enum Backing {
     /// A file, mapped by libpmem or by mmap.
     case file(MappedFile)
+    /// A PCI function's BAR.
+    case bar(MappedBar)
     /// Memory of this process, for tests and simulated devices.
     case memory
     /// Memory that somebody else owns and frees.
@@ -51,9 +60,11 @@ final class Medium: @unchecked Sendable {
 
   init(
     base: UnsafeMutableRawPointer, length: Int, isWritable: Bool, persistence: Persistence, backing: Backing,
-    sharesBarriers: Bool, observer: (any MediumObserver)?, canVanish: Bool = false
+    sharesBarriers: Bool, observer: (any MediumObserver)?, canVanish: Bool = false, barrierRead: BarrierRead? = nil,
+    uncachedBytes: Int = 0
   ) {
     unsafe self.base = base
+    unsafe target = base
     self.length = length
     self.isWritable = isWritable
     self.persistence = persistence
@@ -62,8 +73,10 @@ final class Medium: @unchecked Sendable {
     self.group = sharesBarriers ? GroupBarrier() : nil
     self.canVanish = canVanish
     if canVanish { loss.watch() }
-    streams = persistence.domain == .cacheFlush || persistence.domain == .readBack
-    readsBack = persistence.domain == .readBack
+    streams = persistence.domain == .cacheFlush || persistence.domain.isBehindBus
+    self.barrierRead = persistence.domain.isBehindBus ? barrierRead ?? BarrierRead() : nil
+    self.uncachedBytes = uncachedBytes
+    isDivided = uncachedBytes > 0
   }
 
   deinit {
@@ -86,6 +99,9 @@ final class Medium: @unchecked Sendable {
     case .file(let file):
       unsafe MediumLoss.endGuard(base)
       unsafe file.close(mapping: base, length: length)
+    case .bar(let bar):
+      unsafe MediumLoss.endGuard(target)
+      unsafe bar.close(mapping: target)
     case .memory:
       unsafe base.deallocate()
     case .borrowed:
@@ -115,6 +131,7 @@ final class Medium: @unchecked Sendable {
   /// The second half of ``write(_:at:site:)``.
   @inline(__always)
   func store(_ source: UnsafeRawBufferPointer, at offset: Int, site: MediumSite) throws(StoreError) {
+    if isDivided { return try unsafe storeDivided(source, at: offset, site: site) }
     guard let start = source.baseAddress else { return }
     let count = source.count
     if streams {
@@ -157,7 +174,7 @@ final class Medium: @unchecked Sendable {
     // Without it a power cut may keep the acknowledgement's consequences and lose this thread's streamed lines.
     try fence(site: site)
     let range = broken(barrier: range, site: site)
-    if group == nil && observer == nil && !readsBack {
+    if group == nil && observer == nil && barrierRead == nil {
       barriers.add(1)
     } else {
       try slowBarrier(range, site: site)
@@ -188,14 +205,6 @@ final class Medium: @unchecked Sendable {
     }
   }
 
-  /// Pushes what was fenced, by any thread, to the device: a read that the device answers overtakes no posted write before it.
-  private func readBack(site: MediumSite) throws(StoreError) {
-    if !readsBack || MediumFault.dropReadBack.isActive(at: site) { return }
-    // The superblock's first line: it is always there, and nothing is written to it.
-    try notify(.readBack(site: site, offset: 0))
-    unsafe _ = barkv_read_back(base)
-  }
-
   /// Writes back a range that this thread did not write itself, or wrote before it started: what recovery accepts.
   ///
   /// Follow it with a ``barrier(_:site:)`` of the same range.
@@ -214,7 +223,7 @@ final class Medium: @unchecked Sendable {
   }
 
   @inline(never)
-  private func notify(_ event: MediumEvent) throws(StoreError) {
+  func notify(_ event: MediumEvent) throws(StoreError) {
     try observer?.observe(event)
   }
 

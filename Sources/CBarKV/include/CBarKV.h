@@ -207,6 +207,38 @@ static inline uint64_t barkv_read_back(const void *address) {
   return value;
 }
 
+/// The same for a device's 32-bit register, which is to be read by a load of that width.
+static inline uint32_t barkv_read_back_register(const void *address) {
+#if defined(__x86_64__)
+  _mm_mfence();
+  uint32_t value = *(const volatile uint32_t *)address;
+  _mm_lfence();
+#else
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  uint32_t value = *(const volatile uint32_t *)address;
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+  return value;
+}
+
+/// Takes the line at `address` out of this processor's caches, so that the next load of it goes to the device.
+static inline void barkv_evict_line(const void *address) {
+#if defined(__x86_64__)
+  _mm_clflush(address);
+#endif
+}
+
+/// Copies whole words in ascending order by aligned stores of eight bytes: what a device has to take that is mapped
+/// uncached, where wider stores may be split as the processor likes.
+static inline void barkv_store_words(void *target, const void *source, size_t length) {
+  volatile uint64_t *to = (volatile uint64_t *)target;
+  for (size_t at = 0; at < length; at += 8) {
+    uint64_t word;
+    __builtin_memcpy(&word, (const char *)source + at, 8);
+    to[at / 8] = word;
+  }
+}
+
 /// Keeps the compiler from moving memory accesses across it; costs nothing at run time.
 static inline void barkv_compiler_fence(void) { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
 
@@ -390,6 +422,12 @@ bool barkv_is_dax(int fd, size_t length);
 int barkv_allocate(int fd, int64_t length);
 /// Maps the file for reading, or for reading and writing: the address, or NULL with errno set.
 void *barkv_map(int fd, size_t length, bool writable);
+/// Reserves addresses for a mapping of several parts: the first, or NULL with errno set. munmap gives them back.
+void *barkv_reserve(size_t length);
+/// Maps the same part of the file over reserved addresses: 0, or errno.
+int barkv_map_over(void *address, int fd, size_t offset, size_t length, bool writable);
+/// Whether the descriptor is a character device, and which one.
+bool barkv_is_character_device(int fd, uint32_t *major, uint32_t *minor);
 /// Keeps the mapping out of forked children.
 void barkv_dont_fork(void *address, size_t length);
 /// Makes the pages of a shared mapping present and writable without changing them; a hint.

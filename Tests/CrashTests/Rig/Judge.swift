@@ -334,7 +334,7 @@ extension MediumEvent {
   /// Whether the power is cut before it: a fence, a barrier, a read-back.
   var isCrashPoint: Bool {
     switch self {
-    case .fence, .barrier, .readBack, .dmaDone: true
+    case .fence, .barrier, .readBack, .statusRead, .dmaDone: true
     case .store, .streamingStore, .flush, .dma: false
     }
   }
