@@ -17,6 +17,7 @@ from cycles import KillLoop
 from faults import FAULTS, run_fault
 from machine import Backing, DeviceTestError
 from media import MEDIA
+from trace import run_trace
 
 
 def main() -> int:
@@ -32,6 +33,7 @@ def main() -> int:
         loop = KillLoop(bench, CPUS, arguments.seed)
         loop.run(arguments.cycles)
         faults = run_faults(bench, arguments.seed)
+        trace_barriers(bench)
     except DeviceTestError as error:
         print(f"FAILED: {error}\n  again: make test-device SEED={arguments.seed} CYCLES={arguments.cycles}")
         print(f"  the media and the console are kept in {directory}")
@@ -61,17 +63,26 @@ def run_faults(bench: Bench, seed: str) -> int:
     print("faults under load:", flush=True)
     stores = {store.medium.name: store for store in bench.stores}
     faults = [fault for fault in FAULTS if fault.medium in stores]
-    with bench.boot(CPUS[0]) as machine:
-        for fault in faults:
+    for fault in faults:
+        with bench.boot(CPUS[0]) as machine:
             run_fault(machine, stores[fault.medium], fault, seed)
     return len(faults)
 
 
+def trace_barriers(bench: Bench) -> None:
+    """Counts what reaches the bus, where there is a Persistent Memory Region."""
+    print("traced by QEMU:", flush=True)
+    for store in bench.stores:
+        if store.medium.domain == "pmrStatusRead":
+            with bench.boot(CPUS[0]) as machine:
+                run_trace(machine, store)
+
+
 def print_summary(bench: Bench, loop: KillLoop, faults: int, seconds: float) -> None:
-    print("\nmedium    checks  writes acknowledged  acknowledged keys checked  lost")
+    print("\nmedium   checks  writes acknowledged  acknowledged keys checked  lost")
     for store in bench.stores:
         tally = store.tally
-        print(f"{store.medium.name:8}  {tally.checks:6}  {tally.acknowledged:19}  {tally.checked:25}  {tally.lost:4}")
+        print(f"{store.medium.name:8}  {tally.checks:5}  {tally.acknowledged:19}  {tally.checked:25}  {tally.lost:4}")
     print("cycles by processor: " + ", ".join(f"{name} {count}" for name, count in loop.cycles_by_cpu.items()))
     tallies = [store.tally for store in bench.stores]
     print(

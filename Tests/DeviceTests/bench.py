@@ -14,6 +14,8 @@ class Bench:
     def __init__(self, build: Path, backing: Backing, media: list[Medium]):
         self._build = build
         self._backing = backing
+        # The writer of the kill loop, which runs here, too, as its judge.
+        self.program = build / "root/bin/StoreProcess"
         self.stores = [Store(medium) for medium in media]
 
     def boot(self, cpu: CPU) -> Machine:

@@ -7,6 +7,8 @@ from collections import Counter
 from bench import Bench
 from cpus import CPU
 from machine import DeviceTestError, Machine
+from store import Store
+from workload import Load, Workload, Writers
 
 
 class KillLoop:
@@ -39,18 +41,25 @@ class KillLoop:
             else:
                 self._check(machine)
             for store in self._bench.stores:
-                store.start_load(machine, f"{self._seed}/{number}", generator.choice([1, 1, 1, 7, 64]))
+                store.start(self._workload(generator, number, store), machine)
             # Mostly from the first write on; now and then while the stores are opened and recovered.
-            if generator.randrange(6) > 0 and not all(store.has_acknowledged(machine) for store in self._bench.stores):
-                raise DeviceTestError(f"a load does not begin: {machine.run('cat /tmp/*.error').output}")
+            if generator.randrange(6) > 0:
+                for store in self._bench.stores:
+                    store.wait_for_acknowledgement(machine)
             time.sleep(generator.uniform(0, 0.6))
-            ended = machine.run("cat /tmp/*.status /tmp/*.error 2>/dev/null").output.strip()
-            if ended:
-                raise DeviceTestError(f"a load ended by itself: {ended}")
+            for store in self._bench.stores:
+                if store.has_ended(machine):
+                    raise DeviceTestError(f"{store.medium.address}: the writing ended by itself: {store.error(machine)}")
             machine.kill()
         for store in self._bench.stores:
-            store.note_acknowledged(machine)
+            store.note_output(machine)
         self.cycles += 1
         self.cycles_by_cpu[cpu.name] += 1
-        counts = ", ".join(f"{store.medium.name} {store.acknowledged}" for store in self._bench.stores)
-        print(f"  cycle {number + 1:2}, {cpu.name}, booted in {machine.boot_seconds:.1f} s: acknowledged {counts}", flush=True)
+        workloads = ", ".join(f"{store.medium.name} {store.workload.name}" for store in self._bench.stores if store.workload)
+        print(f"  cycle {number + 1:2}: {cpu.name}, booted in {machine.boot_seconds:.1f} s; {workloads}", flush=True)
+
+    def _workload(self, generator: random.Random, number: int, store: Store) -> Workload:
+        seed = f"{self._seed}/{number}/{store.medium.name}"
+        if generator.randrange(3) == 0:
+            return Writers(seed, self._bench.program)
+        return Load(seed, generator.choice([1, 1, 1, 7, 64]))

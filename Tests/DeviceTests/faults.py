@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from machine import DeviceTestError, Machine
 from media import DISK_FUNCTION, REGION_FUNCTION, SHARED_MEMORY_FUNCTION
 from store import Store
+from workload import Load
 
 # Exit code of kvcli for a device that fails.
 DEVICE_FAILED = 74
@@ -56,7 +57,7 @@ def wait_until(machine: Machine, condition: str) -> None:
 
 
 def nothing(_: Machine) -> None:
-    pass
+    """The medium comes back by itself."""
 
 
 def plug_disk(machine: Machine) -> None:
@@ -75,26 +76,25 @@ FAULTS = [
 
 def run_fault(machine: Machine, store: Store, fault: Fault, seed: str) -> None:
     """Loses the medium under a load, which has to end with the right code, and checks what was acknowledged."""
-    generator = random.Random(f"{seed}/{fault.medium}/{fault.name}")
-    store.start_load(machine, f"{seed}/{fault.name}", generator.choice([1, 7]))
-    if not store.has_acknowledged(machine):
-        raise DeviceTestError(f"a load does not begin: {store.load_error(machine)}")
+    title = f"{store.medium.address}, {fault.name}"
+    generator = random.Random(f"{seed}/{title}")
+    store.start(Load(f"{seed}/{title}", generator.choice([1, 7])), machine)
+    store.wait_for_acknowledgement(machine)
     time.sleep(generator.uniform(0, 0.5))
     fault.inject(machine)
     started = time.monotonic()
     code = store.wait_for_end(machine, NOTICE_SECONDS)
     seconds = time.monotonic() - started
-    error = store.load_error(machine)
+    error = store.error(machine)
     if code != DEVICE_FAILED:
-        raise DeviceTestError(f"{fault.medium}, {fault.name}: load ends with {code}, not {DEVICE_FAILED}: {error}")
-    # While it is gone nothing hangs, and no one is ended by a signal.
+        raise DeviceTestError(f"{title}: the load ends with {code}, not {DEVICE_FAILED}: {error}")
+    # While it is gone nothing hangs, and nothing ends by a signal.
     for command in (f"get {store.medium.address} key", f"put {store.medium.address} key value"):
         result = machine.run(f"kvcli {command} >/dev/null", NOTICE_SECONDS)
         if result.code >= 128:
-            raise DeviceTestError(f"{fault.medium}, {fault.name}: {command} ends with {result.code}")
+            raise DeviceTestError(f"{title}: {command} ends with {result.code}")
     fault.restore(machine)
     store.prepare(machine)
-    store.note_acknowledged(machine)
+    store.note_output(machine)
     store.check(machine)
-    print(f"  {fault.medium}, {fault.name}: exit code {code} within {seconds:.1f} s, {store.acknowledged} acknowledged", flush=True)
-    print(f"    {error}", flush=True)
+    print(f"  {title}: exit code {code} after {seconds:.1f} s; {error}", flush=True)

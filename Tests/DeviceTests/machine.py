@@ -102,8 +102,8 @@ class Machine:
         self._number += 1
         self._commands.send(f"{self._number} {command}\n".encode())
         mark = f"\n@@{self._number} ".encode()
-        place = self._commands.wait_for(mark, timeout)
-        end = None if place is None else self._commands.wait_for(b"\n", timeout, place + len(mark))
+        place = self._commands.find(mark, timeout)
+        end = None if place is None else self._commands.find(b"\n", timeout, place + len(mark))
         if place is None or end is None:
             raise DeviceTestError(f"no answer in {timeout:.0f} s to: {command}\n{self._last_words()}")
         answer = self._commands.take(end + 1)
@@ -157,7 +157,7 @@ class Machine:
 
     def _wait_until_ready(self) -> None:
         ready = b"@@ready\n"
-        place = self._commands.wait_for(ready, self.BOOT_SECONDS)
+        place = self._commands.find(ready, self.BOOT_SECONDS)
         if place is None:
             raise DeviceTestError(f"the machine does not boot: {self._last_words()}")
         self._commands.take(place + len(ready))

@@ -24,4 +24,10 @@ SHARED_MEMORY_FUNCTION = "0000:00:10.0"
 MEDIA = [
     Medium("file", "/mnt/file/store", "medium file", "--size 48MiB", "fileSync", "persistent"),
     Medium("fsdax", "/mnt/fsdax/store", "medium fsdax", "--size 64MiB", "cacheFlush", "persistent"),
+    Medium("devdax", "dax:/dev/dax1.0", "medium devdax", "--size $(cat /sys/bus/dax/devices/dax1.0/size)", "cacheFlush", "persistent"),
+    Medium(
+        "pmr", f"pmr:{REGION_FUNCTION}", f"medium bar {REGION_FUNCTION}", "--size 64MiB", "pmrStatusRead", "persistent"),
+    Medium(
+        "ivshmem", f"pci:{SHARED_MEMORY_FUNCTION}/2", f"medium bar {SHARED_MEMORY_FUNCTION}", "--size 64MiB", "readBack",
+        "deviceAccepted"),
 ]

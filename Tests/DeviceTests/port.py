@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 
@@ -55,7 +55,13 @@ class Port:
         with self._changed:
             return bytes(self._received)
 
-    def wait_for(self, text: bytes, timeout: float, start: int = 0) -> int | None:
+    def wait_for(self, condition: Callable[[bytes], bool], timeout: float) -> bool:
+        """Waits until a condition holds of what has come; `False` where it does not in time, or the machine ends."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or condition(bytes(self._received)), timeout)
+            return condition(bytes(self._received))
+
+    def find(self, text: bytes, timeout: float, start: int = 0) -> int | None:
         """Where `text` begins, from `start` on; `None` where it does not come in time or the machine ends."""
         with self._changed:
             self._changed.wait_for(lambda: self._ended or self._received.find(text, start) >= 0, timeout)

@@ -1,18 +1,21 @@
-"""A store in the guest, loaded there and checked against what was acknowledged."""
+"""A store in the guest, written to there and checked against what was acknowledged."""
 
 import json
 from dataclasses import dataclass, field
 
+from judgement import Contents, parse_dump
 from machine import DeviceTestError, Machine
 from media import Medium
-from workload import Contents, Load, acknowledged_count, judge, parse_dump
+from workload import Workload
 
 
 @dataclass
 class Tally:
     """The counts of one medium."""
 
+    # How often the store was compared with what was acknowledged.
     checks: int = 0
+    # Writes, single or batches; keys of which something was acknowledged; those of which it was not there.
     acknowledged: int = 0
     checked: int = 0
     lost: int = 0
@@ -25,11 +28,9 @@ class Store:
     medium: Medium
     tally: Tally = field(default_factory=Tally)
     contents: Contents = field(default_factory=dict)
-    # What ran when the machine was killed, until it is checked.
-    load: Load | None = None
-    acknowledged: int = 0
-    # Where, among what the medium's port has received, the load's acknowledgements begin.
-    _mark: int = 0
+    # What writes to it, or did when the machine was killed, until that is checked; and what it has said.
+    workload: Workload | None = None
+    output: bytes = b""
 
     def prepare(self, machine: Machine) -> None:
         machine.check(self.medium.preparation)
@@ -55,63 +56,68 @@ class Store:
             raise DeviceTestError(f"{self.medium.address}: info says {found}, not {expected}")
         return report
 
-    def start_load(self, machine: Machine, seed: str, group_size: int) -> None:
-        """Has `kvcli load` store entries in the background, each group acknowledged through the medium's port."""
-        name = self.medium.name
-        self.load = Load(f"{seed}/{name}", group_size)
-        self.acknowledged = 0
-        self._mark = len(machine.ports[name].received())
-        # Redirected before kvcli starts, or its port would be the commands' one.
-        machine.check(
-            f"rm -f /tmp/{name}.status; (kvcli load {self.medium.address} - --hex --batch {group_size} --acknowledge "
-            f"<>/dev/ports/{name} >&0 2>/tmp/{name}.error; echo $? >/tmp/{name}.status) >/dev/null 2>&1 &")
-        machine.ports[name].stream(self.load.lines())
+    # MARK: Writing
 
-    def has_acknowledged(self, machine: Machine) -> bool:
-        return machine.ports[self.medium.name].wait_for(b"\n", 30, self._mark) is not None
+    def start(self, workload: Workload, machine: Machine) -> None:
+        """Has a program write in the background, with the medium's port as its standard input and output: once a boot."""
+        self.workload = workload
+        name = self.medium.name
+        # In a shell of its own, so that the status is written when the program ends, and the next command can come now.
+        machine.check(
+            f"({workload.command(self.medium.address)} <>/dev/ports/{name} >&0 2>/tmp/{name}.error; "
+            f"echo $? >/tmp/{name}.status) >/dev/null 2>&1 &")
+        machine.ports[name].stream(workload.input())
+
+    def wait_for_acknowledgement(self, machine: Machine) -> None:
+        """Waits until something was acknowledged, or fails."""
+        assert self.workload
+        if not machine.ports[self.medium.name].wait_for(self.workload.has_acknowledged, 30):
+            raise DeviceTestError(f"{self.medium.address}: nothing is written: {self.error(machine)}")
+
+    def has_ended(self, machine: Machine) -> bool:
+        return machine.run(f"[ -s /tmp/{self.medium.name}.status ]").code == 0
 
     def wait_for_end(self, machine: Machine, timeout: float) -> int:
-        """The exit code of the load, which ends by itself."""
+        """The exit code of the program that writes, which ends by itself, or this fails."""
         status = f"/tmp/{self.medium.name}.status"
         waits = f"for _ in $(seq {timeout * 50:.0f}); do [ -s {status} ] && break; usleep 20000; done; cat {status}"
         result = machine.run(waits, timeout + 30)
         if result.code != 0:
-            raise DeviceTestError(f"{self.medium.address}: the load hangs\n{machine.run('ps; dmesg | tail').output}")
+            raise DeviceTestError(f"{self.medium.address}: the writing hangs\n{machine.run('ps; dmesg | tail').output}")
         return int(result.output)
 
-    def load_error(self, machine: Machine) -> str:
-        """What the load said on standard error."""
+    def error(self, machine: Machine) -> str:
+        """What the program that writes said on standard error."""
         return machine.run(f"cat /tmp/{self.medium.name}.error").output.strip()
 
-    def note_acknowledged(self, machine: Machine) -> None:
-        """Takes down what the load had acknowledged when it ended, or the machine was killed."""
-        port = machine.ports[self.medium.name]
-        self.acknowledged = acknowledged_count(port.received()[self._mark :])
+    def note_output(self, machine: Machine) -> None:
+        """Takes down what was acknowledged until the program ended, or the machine was killed."""
+        self.output = machine.ports[self.medium.name].received()
+
+    # MARK: Checking
 
     def check(self, machine: Machine) -> None:
         """Verifies the store, and compares all of it with what was acknowledged."""
         address = self.medium.address
         machine.check(f"kvcli verify {address}")
         found = parse_dump(machine.check(f"kvcli dump {address} --hex"))
-        if self.load:
-            self._judge(found)
+        if self.workload:
+            self._judge(found, self.workload)
         elif found != self.contents:
-            raise DeviceTestError(f"{address}: contents differ without a load")
+            raise DeviceTestError(f"{address}: it has changed, and nobody wrote")
+        self.contents = found
+        self.workload = None
         report = self.info(machine)
         if report["freeBytes"] < report["capacityBytes"] / 2:
             self.create(machine)
 
-    def _judge(self, found: Contents) -> None:
-        assert self.load
-        judgement = judge(self.contents, self.load, self.acknowledged, found)
+    def _judge(self, found: Contents, workload: Workload) -> None:
+        judgement = workload.judge(self.contents, self.output, found)
         self.tally.checks += 1
-        self.tally.acknowledged += self.acknowledged
+        self.tally.acknowledged += judgement.acknowledged
         self.tally.checked += judgement.checked
-        self.tally.lost += len(judgement.lost)
-        if not judgement.is_right:
+        self.tally.lost += judgement.lost
+        if judgement.findings:
             raise DeviceTestError(
-                f"{self.medium.address}: of {self.acknowledged} acknowledged writes {len(judgement.lost)} keys are lost, "
-                f"{len(judgement.foreign)} are foreign, the group in flight is {'torn' if judgement.is_torn else 'whole'}; "
-                f"first: {(judgement.lost + judgement.foreign)[:3]}")
-        self.contents = found
-        self.load = None
+                f"{self.medium.address}, {workload.name}: of {judgement.checked} acknowledged keys {judgement.lost} are lost; "
+                + "; ".join(judgement.findings[:5]))

@@ -1,14 +1,39 @@
-"""What is loaded into a store until the machine is killed, and what may be left of it."""
+"""Programs that write to a store until they are killed, and know what they may leave."""
 
 import random
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import subprocess
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
-Contents = dict[bytes, bytes]
+from judgement import Contents, Judgement, format_dump
 
 
-class Load:
-    """Entries without end, drawn from a seed, in the form that `kvcli load --hex` reads.
+class Workload(ABC):
+    """A program in the guest whose standard input and output are one port of the host."""
+
+    name: str
+
+    @abstractmethod
+    def command(self, address: str) -> str:
+        """The program and its arguments, for the store at `address`."""
+
+    @abstractmethod
+    def input(self) -> Iterable[bytes]:
+        """What it reads."""
+
+    @abstractmethod
+    def has_acknowledged(self, output: bytes) -> bool:
+        """Whether some write was acknowledged, according to what the program wrote."""
+
+    @abstractmethod
+    def judge(self, before: Contents, output: bytes, found: Contents) -> Judgement:
+        """Compares what is there after the crash with what may be there."""
+
+
+class Load(Workload):
+    """`kvcli load`, fed with entries without end that are drawn from a seed.
 
     Keys come again, so that there are overwrites; most values are short, some go to an extent.
     """
@@ -16,16 +41,20 @@ class Load:
     KEYS = 4000
 
     def __init__(self, seed: str, group_size: int):
-        self.group_size = group_size
+        self.name = f"load by {group_size}"
+        self._group_size = group_size
         self._random = random.Random(seed)
         self._entries: list[tuple[bytes, bytes]] = []
 
-    def lines(self) -> Iterator[bytes]:
-        """The entries from the first one on, a few lines at a time; what was drawn is kept for the check."""
+    def command(self, address: str) -> str:
+        return f"kvcli load {address} - --hex --batch {self._group_size} --acknowledge"
+
+    def input(self) -> Iterator[bytes]:
         while True:
+            # What was drawn is kept for the judgement.
             drawn = [self._draw() for _ in range(50)]
             self._entries += drawn
-            yield b"".join(b"%s\t%s\n" % (key.hex().encode(), value.hex().encode()) for key, value in drawn)
+            yield format_lines(drawn)
 
     def _draw(self) -> tuple[bytes, bytes]:
         key = b"key %d" % self._random.randrange(self.KEYS)
@@ -38,52 +67,68 @@ class Load:
             length = self._random.randrange(200)
         return key, self._random.randbytes(length)
 
-    def entries(self, count: int) -> list[tuple[bytes, bytes]]:
-        """The first `count` entries, as far as they were sent."""
-        return self._entries[:count]
+    def has_acknowledged(self, output: bytes) -> bool:
+        return b"\n" in output
+
+    def judge(self, before: Contents, output: bytes, found: Contents) -> Judgement:
+        """All acknowledged groups are there, and the one in flight whole or not at all."""
+        acknowledged = acknowledged_lines(output)
+        sure = before | dict(self._entries[:acknowledged])
+        maybe = before | dict(self._entries[: acknowledged + self._group_size])
+        judgement = Judgement(acknowledged, checked=len(sure), lost=0)
+        if found in (sure, maybe):
+            return judgement
+        wrong = [key for key in sure | maybe | found if found.get(key) not in (sure.get(key), maybe.get(key))]
+        judgement.lost = sum(key in sure for key in wrong)
+        judgement.findings = [f"{key.decode(errors='replace')} has an impossible value" for key in wrong]
+        if not wrong:
+            judgement.findings = ["the group in flight is there in part"]
+        return judgement
 
 
-def acknowledged_count(output: bytes) -> int:
+def format_lines(entries: list[tuple[bytes, bytes]]) -> bytes:
+    """Entries as `kvcli load --hex` reads them; a key may come again."""
+    return b"".join(b"%s\t%s\n" % (key.hex().encode(), value.hex().encode()) for key, value in entries)
+
+
+def acknowledged_lines(output: bytes) -> int:
     """The number of durable lines that `kvcli load --acknowledge` wrote last; half a line counts for nothing."""
     whole, newline, _ = output.rpartition(b"\n")
     return int(whole.rpartition(b"\n")[2]) if newline else 0
 
 
-def parse_dump(text: str) -> Contents:
-    """The entries of `kvcli dump --hex`."""
-    pairs = (line.split("\t") for line in text.splitlines())
-    return {bytes.fromhex(key): bytes.fromhex(value) for key, value in pairs}
+class Writers(Workload):
+    """Four threads that put, overwrite, delete and write batches, on keys of their own and on shared ones: the writer of
+    the kill loop's tests, and its judge."""
 
+    name = "four writers"
 
-@dataclass
-class Judgement:
-    """What became of the acknowledged writes."""
+    # A message is eight bytes, the first of which says what happened.
+    MESSAGE = 8
+    ACKNOWLEDGED = 2
 
-    # Keys whose last acknowledged write was looked for.
-    checked: int = 0
-    # Those that have another value, or none, without a later write that explains it.
-    lost: list[bytes] = field(default_factory=list)
-    # Other keys and values that are there without an explanation.
-    foreign: list[bytes] = field(default_factory=list)
-    # Whether a group that was in flight is there in part.
-    is_torn: bool = False
+    def __init__(self, seed: str, program: Path):
+        self._seed = random.Random(seed).getrandbits(63)
+        self._program = program
 
-    @property
-    def is_right(self) -> bool:
-        return not (self.lost or self.foreign or self.is_torn)
+    def command(self, address: str) -> str:
+        return f"StoreProcess write {address} {self._seed}"
 
+    def input(self) -> Iterable[bytes]:
+        return ()
 
-def judge(before: Contents, load: Load, acknowledged: int, found: Contents) -> Judgement:
-    """Compares what a killed load left with what it may leave: all acknowledged groups, and the one in flight whole or
-    not at all."""
-    sure = before | dict(load.entries(acknowledged))
-    maybe = before | dict(load.entries(acknowledged + load.group_size))
-    judgement = Judgement(checked=len(sure))
-    if found in (sure, maybe):
-        return judgement
-    for key in sure.keys() | maybe.keys() | found.keys():
-        if found.get(key) in (sure.get(key), maybe.get(key)):
-            continue
-        (judgement.lost if key in sure else judgement.foreign).append(key)
-    judgement.is_torn = judgement.is_right
-    return judgement
+    def has_acknowledged(self, output: bytes) -> bool:
+        return self.ACKNOWLEDGED in output[:: self.MESSAGE]
+
+    def judge(self, before: Contents, output: bytes, found: Contents) -> Judgement:
+        with tempfile.TemporaryDirectory() as name:
+            paths = [Path(name, part) for part in ("before", "messages", "after")]
+            paths[0].write_text(format_dump(before))
+            paths[1].write_bytes(output)
+            paths[2].write_text(format_dump(found))
+            said = subprocess.run(
+                [self._program, "judge", str(self._seed), *paths], check=True, capture_output=True, text=True).stdout
+        counts, *findings = said.splitlines()
+        words = counts.split()
+        values = dict(zip(words[::2], map(int, words[1::2]), strict=True))
+        return Judgement(values["acknowledged"], values["checked"], values["lost"], findings)

@@ -53,8 +53,11 @@ struct KillJudge {
   func findings(in found: Contents) -> [Finding] {
     let ownKeys = (0..<KillWorkload.threads).map(KillWorkload.ownKeys(of:))
     let known = Set(KillWorkload.allSharedKeys + ownKeys.joined())
-    let foreign = found.keys.filter { !known.contains($0) }
-    return (foreign.isEmpty ? [] : [Finding(description: "\(foreign.count) keys that nobody wrote")])
+    // What was there from elsewhere is nobody's to change.
+    let others = Set(before.keys).union(found.keys).subtracting(known)
+    let changed = others.filter { before[$0] != found[$0] }
+    let lost = changed.count { before[$0] != nil }
+    return (changed.isEmpty ? [] : [Finding(description: "\(changed.count) keys that nobody wrote", lostKeys: lost)])
       + ownKeys.indices.flatMap { findingsInOwnKeys(ownKeys[$0], of: $0, found) }
       + KillWorkload.allSharedKeys.compactMap { findingInSharedKey($0, found) }
   }
