@@ -88,9 +88,9 @@ def run_fault(machine: Machine, store: Store, fault: Fault, seed: str) -> None:
     error = store.error(machine)
     if code != DEVICE_FAILED:
         raise DeviceTestError(f"{title}: the load ends with {code}, not {DEVICE_FAILED}: {error}")
-    # While it is gone nothing hangs, and nothing ends by a signal.
-    for command in (f"get {store.medium.address} key", f"put {store.medium.address} key value"):
-        result = machine.run(f"kvcli {command} >/dev/null", NOTICE_SECONDS)
+    # Whoever comes while it is gone is told so, or brings it up: nothing hangs, and nothing ends by a signal.
+    for command in ("verify", "dump"):
+        result = machine.run(f"kvcli {command} {store.medium.address} >/dev/null", NOTICE_SECONDS)
         if result.code >= 128:
             raise DeviceTestError(f"{title}: {command} ends with {result.code}")
     fault.restore(machine)
