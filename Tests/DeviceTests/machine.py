@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from port import Port
+from recording import Recording
 
 MEBIBYTE = 1 << 20
 
@@ -57,21 +58,23 @@ class Machine:
 
     BOOT_SECONDS = 120
 
-    def __init__(self, build: Path, backing: Backing, ports: list[str], cpu: str = "max"):
+    def __init__(self, build: Path, backing: Backing, programs: list[str], cpu: str = "max"):
         self._backing = backing
         self._console = backing.directory / "console.log"
         self._trace = backing.directory / "trace.log"
         self._qmp_path = backing.directory / "qmp.sock"
         self._qmp_path.unlink(missing_ok=True)
         self._commands = Port("commands", backing.directory)
-        self.ports = {name: Port(name, backing.directory) for name in ports}
+        # What programs read and write, by the program's name: `NAME-in` and `NAME-out` in the guest.
+        self.inputs = {name: Port(f"{name}-in", backing.directory) for name in programs}
+        self.outputs = {name: Recording(f"{name}-out", backing.directory) for name in programs}
         self._number = 0
         started = time.monotonic()
         self._process = subprocess.Popen(
             self._arguments(build, cpu), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             preexec_fn=_end_with_parent)
         try:
-            for port in self._all_ports():
+            for port in self._sockets():
                 port.connect(10)
             self._wait_until_ready()
         except BaseException as error:
@@ -88,11 +91,11 @@ class Machine:
         self.kill()
 
     def kill(self) -> None:
-        """Ends the machine in this very moment, by SIGKILL; what it had sent is gathered."""
+        """Ends the machine in this very moment, by SIGKILL."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
         self._process.wait()
-        for port in self._all_ports():
+        for port in self._sockets():
             port.close()
 
     # MARK: Commands
@@ -152,8 +155,8 @@ class Machine:
 
     # MARK: Starting
 
-    def _all_ports(self) -> list[Port]:
-        return [self._commands, *self.ports.values()]
+    def _sockets(self) -> list[Port]:
+        return [self._commands, *self.inputs.values()]
 
     def _wait_until_ready(self) -> None:
         ready = b"@@ready\n"
@@ -194,15 +197,16 @@ class Machine:
             "-device", "pcie-root-port,id=slot2,chassis=2,slot=2,addr=6",
             "-device", "ivshmem-plain,memdev=ivshmem,addr=0x10",
             "-device", "nvdimm,memdev=fsdax", "-device", "nvdimm,memdev=devdax",
-            "-device", "virtio-serial-pci",
+            # Without ioeventfd the guest's call waits until its bytes are written.
+            "-device", "virtio-serial-pci,ioeventfd=off",
         ]
         for device, properties in PLUGGED.items():
             given = [f"{name}={value}" for name, value in properties.items()]
             arguments += ["-device", ",".join([*given, f"id={device}-device"])]
-        for port in self._all_ports():
-            arguments += [
-                "-chardev", f"socket,id={port.name},path={port.path}",
-                "-device", f"virtserialport,chardev={port.name},name={port.name}"]
+        channels = {port.name: f"socket,path={port.path}" for port in self._sockets()}
+        channels |= {recording.name: f"file,path={recording.path}" for recording in self.outputs.values()}
+        for name, channel in channels.items():
+            arguments += ["-chardev", f"{channel},id={name}", "-device", f"virtserialport,chardev={name},name={name}"]
         return arguments
 
 

@@ -2,15 +2,14 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 
 class Port:
     """Listens for the machine, which connects when it starts.
 
-    What comes from the guest is gathered by a thread, so that the guest never waits for its reader, and nothing of what
-    the machine had handed over is lost when it is killed.
+    What comes from the guest is gathered by a thread, so that the guest never waits for its reader.
     """
 
     def __init__(self, name: str, directory: Path):
@@ -50,17 +49,6 @@ class Port:
 
         self._start(pump)
 
-    def received(self) -> bytes:
-        """Everything that has come so far."""
-        with self._changed:
-            return bytes(self._received)
-
-    def wait_for(self, condition: Callable[[bytes], bool], timeout: float) -> bool:
-        """Waits until a condition holds of what has come; `False` where it does not in time, or the machine ends."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._ended or condition(bytes(self._received)), timeout)
-            return condition(bytes(self._received))
-
     def find(self, text: bytes, timeout: float, start: int = 0) -> int | None:
         """Where `text` begins, from `start` on; `None` where it does not come in time or the machine ends."""
         with self._changed:
@@ -76,7 +64,7 @@ class Port:
         return taken
 
     def close(self) -> None:
-        """Gathers what is still on its way from a machine that has ended, and closes."""
+        """Closes, once the machine has ended."""
         for thread in self._threads:
             thread.join(30)
         if self._connection:

@@ -59,19 +59,19 @@ class Store:
     # MARK: Writing
 
     def start(self, workload: Workload, machine: Machine) -> None:
-        """Has a program write in the background, with the medium's port as its standard input and output: once a boot."""
+        """Has a program write in the background, with the medium's ports as its standard input and output: once a boot."""
         self.workload = workload
         name = self.medium.name
         # In a shell of its own, so that the status is written when the program ends, and the next command can come now.
         machine.check(
-            f"({workload.command(self.medium.address)} <>/dev/ports/{name} >&0 2>/tmp/{name}.error; "
+            f"({workload.command(self.medium.address)} </dev/ports/{name}-in >/dev/ports/{name}-out 2>/tmp/{name}.error; "
             f"echo $? >/tmp/{name}.status) >/dev/null 2>&1 &")
-        machine.ports[name].stream(workload.input())
+        machine.inputs[name].stream(workload.input())
 
     def wait_for_acknowledgement(self, machine: Machine) -> None:
         """Waits until something was acknowledged, or fails."""
         assert self.workload
-        if not machine.ports[self.medium.name].wait_for(self.workload.has_acknowledged, 30):
+        if not machine.outputs[self.medium.name].wait_for(self.workload.has_acknowledged, 30):
             raise DeviceTestError(f"{self.medium.address}: nothing is written: {self.error(machine)}")
 
     def has_ended(self, machine: Machine) -> bool:
@@ -92,7 +92,7 @@ class Store:
 
     def note_output(self, machine: Machine) -> None:
         """Takes down what was acknowledged until the program ended, or the machine was killed."""
-        self.output = machine.ports[self.medium.name].received()
+        self.output = machine.outputs[self.medium.name].contents()
 
     # MARK: Checking
 

@@ -11,7 +11,7 @@ from judgement import Contents, Judgement, format_dump
 
 
 class Workload(ABC):
-    """A program in the guest whose standard input and output are one port of the host."""
+    """A program in the guest whose standard input and output are ports of the host."""
 
     name: str
 
