@@ -42,4 +42,21 @@ public struct Persistence: Sendable, Hashable {
   public let level: PersistenceLevel
   /// Why the domain was chosen and the level holds, in words for a person.
   public let reason: String
+
+  /// What an acknowledged write survives, in a sentence for a person.
+  public var verdict: String {
+    switch (level, domain) {
+    case (.persistent, .pmrStatusRead), (.persistent, .pmrMemoryRead):
+      "An acknowledged write survives loss of power: the NVMe standard says so of the read that ends this barrier."
+    case (.persistent, .cacheFlush):
+      "An acknowledged write survives loss of power, on a platform that keeps what has reached its memory controllers (ADR)."
+    case (.persistent, _):
+      "An acknowledged write survives loss of power, as far as the device keeps what it acknowledges to the kernel."
+    case (.deviceAccepted, _):
+      "An acknowledged write has reached the device. Whether that keeps it without power is a promise of its maker's, which "
+        + "nothing here can measure."
+    case (.process, _):
+      "An acknowledged write survives the end of the process, however it ends, and not that of the machine."
+    }
+  }
 }

@@ -21,6 +21,7 @@ extension Store {
     result.reservedBytes = min(UInt64(max(log.space.reservedLines, 0)) * UInt64(lineSize), result.freeBytes)
     result.keyCount = index.count
     result.barrierCount = medium.barrierCount
+    result.mirror = medium.mirror?.statistics
     result.writeCount = writes.value
     result.sequence = log.sequence.load(ordering: .relaxed)
     result.ownerEpoch = log.ownerEpoch

@@ -12,6 +12,10 @@ public struct StoreAddress: Sendable, Hashable, CustomStringConvertible {
   /// The path of a file or DAX device; of a PCI device, the whole text.
   public let path: String
 
+  /// Whether the address names something else than a file by its path: a store there has the device's size, and is not
+  /// removed with a file. `dax:` counts, whatever is at its path.
+  public var isDevice: Bool { place != .file }
+
   /// What kind of place the address names.
   let place: Place
 

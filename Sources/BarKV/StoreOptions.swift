@@ -50,6 +50,17 @@ public struct StoreOptions: Sendable {
   /// have arrived.
   public var acceptsCachedBar: Bool = false
 
+  /// The most bytes of DRAM that hold a copy of a BAR's pages, for reading: 0 for none. Default: 256 MiB.
+  ///
+  /// Reading a BAR costs a microsecond a word; its copy costs what DRAM does. A page of 4 KiB is read from the device when it
+  /// is first touched, and again after it was dropped to keep within the budget, oldest first. Not used where the mapping is
+  /// cached (files and DAX), nor where the system grants no `userfaultfd` that serves the kernel's own accesses, as it does
+  /// to root: then the BAR is read in place.
+  public var mirrorBytes: Int = 256 << 20
+
+  /// A device to pretend that the store is on, for measuring; `nil` for none.
+  @_spi(Simulation) public var simulatedDevice: SimulatedDevice?
+
   /// Where sysfs is mounted, by which devices are found and brought up. Default: `/sys`; tests give a tree of their own.
   public var sysfs: String = "/sys"
 
@@ -65,6 +76,7 @@ public struct StoreOptions: Sendable {
     guard (0...(1 << 30)).contains(deferredBytes) else {
       throw .invalidOption("deferredBytes is 0 to 1 GiB, not \(deferredBytes)")
     }
+    guard mirrorBytes >= 0 else { throw .invalidOption("mirrorBytes is 0 or more, not \(mirrorBytes)") }
     guard !sysfs.isEmpty, !sysfs.utf8.contains(0) else { throw .invalidOption("sysfs is the path of a folder") }
   }
 }

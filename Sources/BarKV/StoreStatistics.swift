@@ -33,8 +33,22 @@ public struct StoreStatistics: Sendable, Hashable {
   public internal(set) var ownerEpoch: UInt64 = 0
   /// The DRAM held by the index, in bytes.
   public internal(set) var indexBytes: UInt64 = 0
+  /// What the region's copy in DRAM holds; `nil` where the region is read in place.
+  public internal(set) var mirror: MirrorStatistics?
   /// The domain and level of durability, and why.
   public internal(set) var persistence: Persistence
+}
+
+/// The figures of a copy in DRAM of a region that is slow to read. In bytes; a page is 4 KiB.
+public struct MirrorStatistics: Sendable, Hashable {
+  /// The most that it may hold.
+  public internal(set) var budgetBytes: UInt64 = 0
+  /// What it holds.
+  public internal(set) var residentBytes: UInt64 = 0
+  /// What was read from the device since the store was opened.
+  public internal(set) var filledBytes: UInt64 = 0
+  /// What was dropped to stay within the budget, or to look at the device again.
+  public internal(set) var droppedBytes: UInt64 = 0
 }
 
 /// Damage found by recovery or by ``Store/verify()``.

@@ -105,8 +105,8 @@ struct BenchCommand: ParsableCommand {
   }
 
   /// A page's first touch is the machine's cost, some microseconds, and no write's: it is paid before the clock starts.
-  private static var options: StoreOptions {
-    var options = StoreOptions()
+  private var options: StoreOptions {
+    var options = target.options
     options.mapsWholeRegion = true
     return options
   }
@@ -115,7 +115,7 @@ struct BenchCommand: ParsableCommand {
   private func openOrCreate() throws -> Store {
     guard create else {
       do {
-        return try Store.open(at: target.store, options: Self.options)
+        return try Store.open(at: target.store, options: options)
       } catch {
         guard case .noSuchStore(let path) = error else { throw error }
         throw Failure(.noInput, "There is no store at \(path): create one first, or give --create.")
@@ -123,9 +123,9 @@ struct BenchCommand: ParsableCommand {
     }
     do {
       let store = try Store.create(
-        at: target.store, size: size ?? settings.regionSize ?? 0, options: Self.options)
+        at: target.store, size: size ?? (target.store.isDevice ? nil : settings.regionSize ?? 0), options: options)
       // The open store lives on without its name, and goes when the process does, however that happens.
-      if !keep { Platform.remove(target.store.path) }
+      if !keep, !target.store.isDevice { Platform.remove(target.store.path) }
       return store
     } catch {
       throw Failure(error.exitStatusOfCreation, error.description)

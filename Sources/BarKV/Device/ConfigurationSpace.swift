@@ -17,6 +17,9 @@ struct ConfigurationSpace: Sendable {
     return bytes != [0xFF, 0xFF]
   }
 
+  /// Whether the function is there and answers in memory space.
+  var answersInMemorySpace: Bool { answers && isMemorySpaceEnabled == true }
+
   /// Whether the function answers in memory space; `nil` where that cannot be read.
   var isMemorySpaceEnabled: Bool? {
     guard let bytes = SmallFile.bytes(path, limit: 6), bytes.count == 6, Array(bytes[..<2]) != [0xFF, 0xFF] else {

@@ -65,7 +65,8 @@ struct DAXDevice: Sendable, Hashable {
     case .paravirtual:
       return Persistence(
         domain: .cacheFlush, level: .process,
-        reason: "device DAX of a virtual machine (virtio-pmem): only the host's flush makes writes persistent, and a mapping "
+        reason:
+          "device DAX of a virtual machine (virtio-pmem): only the host's flush makes writes persistent, and a mapping "
           + "cannot ask for it")
     case .memory:
       return Persistence(
@@ -75,7 +76,8 @@ struct DAXDevice: Sendable, Hashable {
       guard acceptsCachedBar else { return nil }
       return Persistence(
         domain: .readBack, level: .deviceAccepted,
-        reason: "device DAX over a PCIe BAR, mapped write-back, which was forced: a load past the cache pushes what was posted, "
+        reason:
+          "device DAX over a PCIe BAR, mapped write-back, which was forced: a load past the cache pushes what was posted, "
           + "and no standard says that all of it had left the caches")
     }
   }

@@ -45,7 +45,8 @@ struct DeviceOpening: Sendable {
       return Device(bar: bar, configuration: configuration, power: power)
     }
     return Device(
-      bar: bar, configuration: configuration, power: power, registerFile: function.bars.first { $0.index == 0 }?.resourceFile,
+      bar: bar, configuration: configuration, power: power,
+      registerFile: function.bars.first { $0.index == 0 }?.resourceFile,
       region: function.persistentMemoryRegion)
   }
 

@@ -34,7 +34,8 @@ final class RegionRegisters: @unchecked Sendable {
       descriptor = try FileDescriptor.open(FilePath(path), .readWrite, options: [.closeOnExec, .nonBlocking])
     } catch {
       throw .deviceUnusable(
-        address, reason: "\(path) cannot be opened: \((error as? Errno)?.description ?? "\(error)")", remedy: "run as root")
+        address, reason: "\(path) cannot be opened: \((error as? Errno)?.description ?? "\(error)")",
+        remedy: "run as root")
     }
     defer { try? descriptor.close() }
     guard try MappedFile.status(of: descriptor).size >= RegisterPage.length else {
@@ -79,7 +80,8 @@ final class RegionRegisters: @unchecked Sendable {
 
   /// Changes a register of a simulated device.
   func simulate(_ word: UInt32, at offset: Int) {
-    precondition(loss == nil && offset % 4 == 0 && (0..<RegisterPage.length).contains(offset), "a device's own register")
+    precondition(
+      loss == nil && offset % 4 == 0 && (0..<RegisterPage.length).contains(offset), "a device's own register")
     unsafe barkv_pci_write_register(page + offset, word)
   }
 

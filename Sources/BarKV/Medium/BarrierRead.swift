@@ -12,8 +12,12 @@ struct BarrierRead: Sendable {
   /// Whether the line that is read may be in this processor's caches: the region is mapped write-back.
   let evictsLine: Bool
 
+  /// How much longer the read takes than it does here, where a device is simulated.
+  let simulatedNanoseconds: UInt64
+
   /// A barrier that reads the region alone.
-  init(evictsLine: Bool = false) {
+  init(evictsLine: Bool = false, simulatedNanoseconds: UInt64 = 0) {
+    self.simulatedNanoseconds = simulatedNanoseconds
     registers = nil
     knownHealth = .normal
     self.evictsLine = evictsLine
@@ -22,12 +26,16 @@ struct BarrierRead: Sendable {
   /// A barrier on a Persistent Memory Region.
   init(_ registers: RegionRegisters, knownHealth: PersistentMemoryRegion.Health = .normal) {
     self.registers = registers
+    simulatedNanoseconds = 0
     self.knownHealth = knownHealth
     evictsLine = false
   }
 
   /// Whether there is a status register to read.
   var hasStatus: Bool { registers != nil }
+
+  /// What the controller's registers say now.
+  var region: PersistentMemoryRegion? { registers?.region }
 
   /// Reads PMRSTS, behind all earlier stores and before anything later.
   ///

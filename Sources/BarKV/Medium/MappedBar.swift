@@ -37,6 +37,9 @@ struct MappedBar: Sendable {
 
   var length: Int { Int(bar.size) }
 
+  /// How many bytes are mapped by the uncached file.
+  var controlLength: Int { bar.writeCombiningFile == nil ? length : min(Self.controlBytes, length) }
+
   /// Maps the BAR: the control page uncached, the rest write-combining where there is a file for that.
   ///
   /// - Returns: the mapping, and how many of its bytes are asked for uncached.

@@ -3,7 +3,7 @@ extension Medium {
   /// Opens the medium at `address`.
   static func open(at address: StoreAddress, access: Access, options: StoreOptions) throws(StoreError) -> Medium {
     switch address.place {
-    case .file: try openFile(path: address.path, access: access, domain: options.domain)
+    case .file: try openFile(path: address.path, access: access, options: options)
     case .dax: try openDAX(at: address, access: access, options: options)
     case .bar, .persistentMemoryRegion: try openBar(at: address, access: access, options: options)
     case .malformed: throw .invalidAddress(address.path)
@@ -18,7 +18,7 @@ extension Medium {
   ) throws(StoreError) -> Medium {
     switch address.place {
     case .file:
-      try createFile(path: address.path, size: required(size), replacing: replacing, domain: options.domain)
+      try createFile(path: address.path, size: required(size), replacing: replacing, options: options)
     case .dax: try createDAX(at: address, size: size, replacing: replacing, options: options)
     case .bar, .persistentMemoryRegion:
       try createBar(at: address, size: size, replacing: replacing, options: options)

@@ -1,6 +1,12 @@
 import CBarKV
 import SystemPackage
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 /// Stores in the memory behind a PCIe BAR.
 extension Medium {
   /// Opens the BAR that `address` names as a medium, and brings the device up for that.
@@ -21,7 +27,7 @@ extension Medium {
       if case .busy = error { throw .busy(path: address.path, owner: nil) }
       throw error
     }
-    return try bringUp(device, descriptor: descriptor, address: address, access: access, sysfs: options.sysfs)
+    return try bringUp(device, descriptor: descriptor, address: address, access: access, options: options)
   }
 
   /// Opens the BAR that `address` names for a new store: what was there is gone on return, and all its bytes are zero.
@@ -49,17 +55,20 @@ extension Medium {
 
   /// The second half of opening, once the BAR is locked.
   private static func bringUp(
-    _ device: DeviceOpening.Device, descriptor: FileDescriptor, address: StoreAddress, access: Access, sysfs: String
+    _ device: DeviceOpening.Device, descriptor: FileDescriptor, address: StoreAddress, access: Access,
+    options: StoreOptions
   ) throws(StoreError) -> Medium {
     let bar = device.bar
     var backing = MappedBar(
-      bar: bar, descriptor: descriptor, configuration: device.configuration, memoryType: .uncached, isTypeVerified: false, power: device.power,
+      bar: bar, descriptor: descriptor, configuration: device.configuration, memoryType: .uncached,
+      isTypeVerified: false, power: device.power,
       access: access)
     do throws(StoreError) {
       var barrierRead = BarrierRead()
       var persistence = Persistence(
         domain: .readBack, level: .deviceAccepted,
-        reason: "a PCIe BAR: a load pushes what was posted to the device, and what that keeps without power is its maker's "
+        reason:
+          "a PCIe BAR: a load pushes what was posted to the device, and what that keeps without power is its maker's "
           + "promise")
       if let region = device.region, let file = device.registerFile {
         let registers = try RegionRegisters(path: file, address: address.path)
@@ -70,20 +79,25 @@ extension Medium {
       }
       let mapping = try unsafe MappedBar.map(bar, descriptor: descriptor, access: access, address: address.path)
       // Only now: the list knows what is mapped.
-      let found = memoryType(of: bar, from: unsafe mapping.uncachedBytes, sysfs: sysfs)
+      let found = memoryType(of: bar, from: unsafe mapping.uncachedBytes, sysfs: options.sysfs)
       backing = MappedBar(
-        bar: bar, descriptor: descriptor, configuration: device.configuration, memoryType: found.type, isTypeVerified: found.isVerified,
+        bar: bar, descriptor: descriptor, configuration: device.configuration, memoryType: found.type,
+        isTypeVerified: found.isVerified,
         power: device.power, access: access)
+      let mirror = unsafe Mirror.make(of: mapping.base, length: backing.length, options)
       let medium = unsafe Medium(
         base: mapping.base, length: backing.length, isWritable: access == .readWrite,
         persistence: Persistence(
           domain: persistence.domain, level: persistence.level, reason: persistence.reason + "; " + found.words),
-        backing: .bar(backing), sharesBarriers: true, observer: nil, canVanish: true, barrierRead: barrierRead,
-        uncachedBytes: found.type == .uncached ? backing.length : mapping.uncachedBytes)
+        backing: .bar(backing), sharesBarriers: true, observer: nil, canVanish: mirror == nil, barrierRead: barrierRead,
+        uncachedBytes: found.type == .uncached ? backing.length : mapping.uncachedBytes, mirror: mirror)
       do throws(StoreError) {
         try unsafe medium.loss.beginGuard(mapping.base, length: backing.length, isWritable: access == .readWrite)
+        try medium.startMirror()
       } catch {
-        unsafe backing.close(mapping: mapping.base)
+        mirror?.close()
+        unsafe MediumLoss.endGuard(mapping.base)
+        unsafe munmap(mapping.base, backing.length)
         throw error
       }
       return medium

@@ -26,7 +26,7 @@ extension Medium {
     guard isDevice else {
       close(descriptor)
       return try requireDAX(
-        openFile(path: address.path, access: access, domain: options.domain), address: address)
+        openFile(path: address.path, access: access, options: options), address: address)
     }
     do throws(StoreError) {
       return try mapDevice(descriptor, address: address, access: access, options: options)
@@ -46,11 +46,14 @@ extension Medium {
     guard isCharacterDevice(address.path) else {
       let isNew = unsafe access(address.path, F_OK) != 0
       // Before a file is replaced: what is refused afterwards would be lost all the same.
-      if !isNew, replacing { try requireDAX(openFile(path: address.path, access: .readWrite, domain: .automatic), address: address).unmap() }
+      if !isNew, replacing {
+        try requireDAX(openFile(path: address.path, access: .readWrite, options: StoreOptions()), address: address)
+          .unmap()
+      }
       do throws(StoreError) {
         return try requireDAX(
           createFile(
-            path: address.path, size: required(size), replacing: replacing, domain: options.domain), address: address)
+            path: address.path, size: required(size), replacing: replacing, options: options), address: address)
       } catch {
         // What is not what was asked for is not left behind.
         if isNew, case .unsupportedMedium = error { unsafe unlink(address.path) }

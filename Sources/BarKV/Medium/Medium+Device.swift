@@ -18,6 +18,31 @@ extension Medium {
       }
       unsafe stream(part, at: offset + words)
     }
+    // The device first: what fills a page of the mirror meanwhile must not find less there than the mirror had.
+    unsafe mirror?.write(source, at: offset)
+  }
+
+  /// Begins to fill the mirror, where there is one, once the region's guard stands.
+  func startMirror() throws(StoreError) {
+    guard let mirror else { return }
+    // Not the medium itself, which keeps the mirror.
+    let (loss, presence, configuration) = (self.loss, self.presence, self.configuration)
+    let target = unsafe UInt(bitPattern: self.target)
+    try mirror.start {
+      let known = presence.offset.load(ordering: .acquiring)
+      let address = unsafe UnsafeRawPointer(bitPattern: target)! + max(0, known)
+      let word = unsafe barkv_load_from_device(address)
+      let isThere =
+        known >= 0
+        ? word == presence.word.load(ordering: .relaxed)
+        : word != .max || (configuration?.answersInMemorySpace ?? false)
+      if !isThere { loss.noteTotal() }
+    }
+  }
+
+  /// Has what is read from here on come from the device, and not from what a mirror had before.
+  func dropMirror() {
+    mirror?.dropAll()
   }
 
   /// Full lines past the cache: on a mapping that combines writes each leaves the processor as one.
@@ -58,6 +83,7 @@ extension Medium {
     if observer != nil { try notify(.readBack(site: site, offset: offset)) }
     if read.evictsLine { unsafe barkv_evict_line(target + offset) }
     let word = unsafe barkv_read_back(target + offset)
+    if read.simulatedNanoseconds > 0 { spin(nanoseconds: read.simulatedNanoseconds) }
     if known >= 0, word != presence.word.load(ordering: .relaxed) { try fail(nil) }
   }
 

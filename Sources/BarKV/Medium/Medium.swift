@@ -33,6 +33,8 @@ final class Medium: @unchecked Sendable {
   let barrierRead: BarrierRead?
   /// The first bytes of the region that are mapped uncached: they are written word by word.
   let uncachedBytes: Int
+  /// What reads are answered from, where the mapping is slow to read.
+  let mirror: Mirror?
   /// Whether writing takes more than one way of storing.
   private let isDivided: Bool
   private let barriers = StripedCounter()
@@ -61,10 +63,11 @@ final class Medium: @unchecked Sendable {
   init(
     base: UnsafeMutableRawPointer, length: Int, isWritable: Bool, persistence: Persistence, backing: Backing,
     sharesBarriers: Bool, observer: (any MediumObserver)?, canVanish: Bool = false, barrierRead: BarrierRead? = nil,
-    uncachedBytes: Int = 0
+    uncachedBytes: Int = 0, mirror: Mirror? = nil
   ) {
-    unsafe self.base = base
+    unsafe self.base = mirror?.memory ?? base
     unsafe target = base
+    self.mirror = mirror
     self.length = length
     self.isWritable = isWritable
     self.persistence = persistence
@@ -76,7 +79,7 @@ final class Medium: @unchecked Sendable {
     streams = persistence.domain == .cacheFlush || persistence.domain.isBehindBus
     self.barrierRead = persistence.domain.isBehindBus ? barrierRead ?? BarrierRead() : nil
     self.uncachedBytes = uncachedBytes
-    isDivided = uncachedBytes > 0
+    isDivided = uncachedBytes > 0 || mirror != nil
   }
 
   deinit {
@@ -95,15 +98,16 @@ final class Medium: @unchecked Sendable {
 
   /// Unmaps the region and gives up its ownership. No use may follow.
   func unmap() {
+    mirror?.close()
     switch backing {
     case .file(let file):
-      unsafe MediumLoss.endGuard(base)
-      unsafe file.close(mapping: base, length: length)
+      unsafe MediumLoss.endGuard(target)
+      unsafe file.close(mapping: target, length: length)
     case .bar(let bar):
       unsafe MediumLoss.endGuard(target)
       unsafe bar.close(mapping: target)
     case .memory:
-      unsafe base.deallocate()
+      unsafe target.deallocate()
     case .borrowed:
       break
     }

@@ -91,7 +91,7 @@ extension Medium {
   /// - Throws: ``StoreError/deviceLost(_:)``.
   func checkPresence() throws(StoreError) {
     let offset = presence.offset.load(ordering: .acquiring)
-    if canVanish, !loss.isTotal, offset >= 0, word(at: offset) != presence.word.load(ordering: .relaxed) {
+    if vanishes, !loss.isTotal, offset >= 0, word(at: offset) != presence.word.load(ordering: .relaxed) {
       loss.noteTotal()
     }
     if loss.isTotal { throw .deviceLost(lossText) }
@@ -100,13 +100,17 @@ extension Medium {
   /// The same before a word is known: a device that is gone answers with ones from the first byte on. So does memory that
   /// was erased, in a device whose configuration space answers.
   func checkAnswer() throws(StoreError) {
-    if canVanish, word(at: 0) == .max, !configurationAnswers { loss.noteTotal() }
+    if vanishes, word(at: 0) == .max, !(configuration?.answersInMemorySpace ?? false) { loss.noteTotal() }
     try checkPresence()
   }
 
-  private var configurationAnswers: Bool {
-    guard case .bar(let bar) = backing else { return false }
-    return bar.configuration.answers && bar.configuration.isMemorySpaceEnabled == true
+  /// Whether it can vanish without a signal, be it that reads look, or that what fills the mirror does.
+  private var vanishes: Bool { canVanish || mirror != nil }
+
+  /// By which it is asked whether a device that answered with ones is there all the same.
+  var configuration: ConfigurationSpace? {
+    guard case .bar(let bar) = backing else { return nil }
+    return bar.configuration
   }
 
   /// Compares the file's size with the mapping's: bytes of a file's last page that were cut off read as zeros, and raise no
@@ -114,7 +118,9 @@ extension Medium {
   ///
   /// - Throws: ``StoreError/deviceLost(_:)``.
   func checkSize() throws(StoreError) {
-    if case .file(let file) = backing, file.hasSize, try MappedFile.status(of: file.descriptor).size < length { loss.noteTotal() }
+    if case .file(let file) = backing, file.hasSize, try MappedFile.status(of: file.descriptor).size < length {
+      loss.noteTotal()
+    }
     if loss.isTotal { throw .deviceLost(lossText) }
   }
 

@@ -239,6 +239,37 @@ static inline void barkv_store_words(void *target, const void *source, size_t le
   }
 }
 
+/// Copies whole lines from a mapping that is slow to read, by streaming loads where the processor has them: on a
+/// write-combining mapping these fetch a line at a time, where any other load fetches its own bytes. Both addresses are
+/// aligned to 16 bytes.
+///
+/// A line that an earlier streaming load left in the processor's buffers may be older than the device's: the fences before
+/// and after keep each copy to itself.
+static inline void barkv_stream_load(void *target, const void *source, size_t length) {
+#if defined(__x86_64__)
+  // Set before main, never changed.
+  extern bool barkv_streaming_loads_found;
+  _mm_mfence();
+  if (__builtin_expect(barkv_streaming_loads_found, 1)) {
+    typedef struct { char bytes[16]; } piece;
+    for (size_t at = 0; at < length; at += 16) {
+      __m128i value;
+      __asm__ volatile("movntdqa %1, %0" : "=x"(value) : "m"(*(const piece *)((const char *)source + at)));
+      _mm_store_si128((__m128i *)((char *)target + at), value);
+    }
+  } else {
+    for (size_t at = 0; at < length; at += 8)
+      *(uint64_t *)((char *)target + at) = *(const volatile uint64_t *)((const char *)source + at);
+  }
+  _mm_mfence();
+#else
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  for (size_t at = 0; at < length; at += 8)
+    *(uint64_t *)((char *)target + at) = *(const volatile uint64_t *)((const char *)source + at);
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
 /// Keeps the compiler from moving memory accesses across it; costs nothing at run time.
 static inline void barkv_compiler_fence(void) { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
 
@@ -407,6 +438,26 @@ bool barkv_bus_fault(const void *address, int code, int log_of_size);
 
 /// A load from the region that is made, and made now.
 static inline uint64_t barkv_load_from_device(const void *address) { return *(const volatile uint64_t *)address; }
+
+// MARK: A mirror in memory whose pages are filled when they are first touched: userfaultfd, by system calls and macros that
+// Swift does not import.
+
+struct barkv_mirror {
+  void *memory;
+  int faults, calls;
+};
+/// Makes `length` bytes, whole pages, none of which is there yet: 0, or errno. It is not given to forked children.
+int barkv_mirror_open(size_t length, struct barkv_mirror *mirror);
+void barkv_mirror_close(struct barkv_mirror *mirror, size_t length);
+/// Waits for a touch of a page that is not there; false where there is none, and `barkv_mirror_call` was called.
+bool barkv_mirror_next(const struct barkv_mirror *mirror, uintptr_t *address);
+void barkv_mirror_call(const struct barkv_mirror *mirror);
+/// Puts whole pages into place, and lets those go on that wait for them: 0, or errno (EEXIST where one is there already).
+int barkv_mirror_install(const struct barkv_mirror *mirror, size_t offset, const void *pages, size_t length);
+/// Lets those try again that wait for these pages.
+void barkv_mirror_wake(const struct barkv_mirror *mirror, size_t offset, size_t length);
+/// Takes pages away: the next touch waits until they are filled again. 0, or errno.
+int barkv_mirror_drop(const struct barkv_mirror *mirror, size_t offset, size_t length);
 
 // MARK: File locks and kinds: variadic calls and macros that Swift does not import.
 

@@ -44,7 +44,9 @@ import Testing
   @Test func aPathIsTakenAsItIs() {
     #expect(StoreAddress(path: "pci:0000:01:00.0/2").path == "pci:0000:01:00.0/2")
     #expect(("file:x" as StoreAddress).path == "x")
-    #expect(storeError { _ = try Store.open(at: StoreAddress(path: "pci:0000:01:00.0/2")) } == .noSuchStore("pci:0000:01:00.0/2"))
+    #expect(
+      storeError { _ = try Store.open(at: StoreAddress(path: "pci:0000:01:00.0/2")) }
+        == .noSuchStore("pci:0000:01:00.0/2"))
   }
 
   @Test func whatIsNoStore() throws {

@@ -69,7 +69,8 @@ import Testing
     let address = try StoreAddress("dax:\(file.path)")
     #expect(storeError { _ = try Store.open(at: address) } == .noSuchStore(file.path))
     if unsafe getenv("PMEM_IS_PMEM_FORCE") == nil {
-      #expect(storeError { _ = try Store.create(at: address, size: 1 << 20) } == .unsupportedMedium(address.description))
+      #expect(
+        storeError { _ = try Store.create(at: address, size: 1 << 20) } == .unsupportedMedium(address.description))
       // What was made for it does not stay.
       #expect(!Files.exists(file.path))
       try Store.create(at: file.address, size: 1 << 20).close()
@@ -77,7 +78,8 @@ import Testing
     }
     for path in ["/dev/null", "/tmp"] {
       let address = try StoreAddress("dax:\(path)")
-      #expect(storeError { _ = try Store.open(at: address, access: .readOnly) } == .unsupportedMedium(address.description))
+      #expect(
+        storeError { _ = try Store.open(at: address, access: .readOnly) } == .unsupportedMedium(address.description))
     }
     guard case .invalidSize = storeError({ _ = try Store.create(at: file.address) }) else {
       Issue.record("a file without a size")

@@ -146,7 +146,9 @@ final class FakeSysfs: Sendable {
       try handle.truncate(atOffset: UInt64(bar.size))
       try handle.close()
       // Two names of the same memory, as a device's are.
-      if bar.hasWriteCombiningFile && bar.isMemory { try manager.linkItem(atPath: file.path, toPath: file.path + "_wc") }
+      if bar.hasWriteCombiningFile && bar.isMemory {
+        try manager.linkItem(atPath: file.path, toPath: file.path + "_wc")
+      }
     }
     if let power = function.power {
       try manager.createDirectory(atPath: path(address, "power"), withIntermediateDirectories: true)

@@ -125,10 +125,12 @@ import Testing
   // MARK: Losing it
 
   /// Each of these is read by the barrier that follows it.
-  @Test(arguments: [
-    (UInt32.max, "all ones"), (0x100, "no longer ready"), (0x07, "error 7"), (1 << 9, "could not restore"),
-    (2 << 9, "no more writes"), (3 << 9, "no longer keeps"), (6 << 9, "unknown"),
-  ], [UInt32(1), 2]) func theStatus(status: (word: UInt32, words: String), mechanism: UInt32) throws {
+  @Test(
+    arguments: [
+      (UInt32.max, "all ones"), (0x100, "no longer ready"), (0x07, "error 7"), (1 << 9, "could not restore"),
+      (2 << 9, "no more writes"), (3 << 9, "no longer keeps"), (6 << 9, "unknown"),
+    ], [UInt32(1), 2]) func theStatus(status: (word: UInt32, words: String), mechanism: UInt32) throws
+  {
     try addController([Register.capabilities: 4 << 5 | mechanism << 10])
     let store = try create()
     try store.put("value", for: "key")

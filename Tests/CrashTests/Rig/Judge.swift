@@ -144,7 +144,7 @@ final class Judge {
     }
     let store: Store
     do throws(StoreError) {
-      let medium = try level.buffer.medium(domain: model.rules.domain, observer: level.recorder)
+      let medium = try level.buffer.medium(for: model, observer: level.recorder)
       store = try Recovery.open(medium, path: "image", access: .readWrite, options: StoreOptions())
     } catch {
       if oracle.mayBeMissing, case .notAStore = error { return nil }
