@@ -20,6 +20,9 @@ PLUGGED = {
     "disk": {"driver": "virtio-blk-pci", "drive": "disk", "bus": "slot2"},
 }
 
+# Without what this machine has not, so that it is up in two or three seconds.
+KERNEL_OPTIONS = ["console=ttyS0", "tsc=reliable", "no_timer_check", "i8042.noaux", "i8042.nokbd", "panic=-1"]
+
 
 class DeviceTestError(Exception):
     """The machine did not do what it was asked for, or a store is not as it should be."""
@@ -158,6 +161,11 @@ class Machine:
     def _sockets(self) -> list[Port]:
         return [self._commands, *self.inputs.values()]
 
+    def _channels(self) -> dict[str, str]:
+        """What is behind each port, for QEMU."""
+        channels = {port.name: f"socket,path={port.path}" for port in self._sockets()}
+        return channels | {recording.name: f"file,path={recording.path}" for recording in self.outputs.values()}
+
     def _wait_until_ready(self) -> None:
         ready = b"@@ready\n"
         place = self._commands.find(ready, self.BOOT_SECONDS)
@@ -179,7 +187,7 @@ class Machine:
             "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-M", "q35,nvdimm=on", "-cpu", cpu, "-smp", "2",
             "-m", "512,slots=4,maxmem=4G", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", str(build / "kernel/vmlinuz"), "-initrd", str(build / "initrd.cpio"),
-            "-append", "console=ttyS0 quiet tsc=reliable no_timer_check i8042.noaux i8042.nokbd panic=-1",
+            "-append", " ".join([*KERNEL_OPTIONS, f"ports={len(self._channels())}"]),
             "-serial", f"file:{self._console}", "-qmp", f"unix:{self._qmp_path},server=on,wait=off",
             # An event that never comes opens the log to those that are switched on later.
             "-D", str(self._trace), "-d", "trace:pci_nvme_err_startfail",
@@ -203,9 +211,7 @@ class Machine:
         for device, properties in PLUGGED.items():
             given = [f"{name}={value}" for name, value in properties.items()]
             arguments += ["-device", ",".join([*given, f"id={device}-device"])]
-        channels = {port.name: f"socket,path={port.path}" for port in self._sockets()}
-        channels |= {recording.name: f"file,path={recording.path}" for recording in self.outputs.values()}
-        for name, channel in channels.items():
+        for name, channel in self._channels().items():
             arguments += ["-chardev", f"{channel},id={name}", "-device", f"virtserialport,chardev={name},name={name}"]
         return arguments
 
