@@ -11,10 +11,12 @@ class Medium:
     address: str
     # What prepares it after each boot.
     preparation: str
-    # What `kvcli create` needs beside the address.
-    creation: str
     domain: str
     level: str
+    # Words of the reason for that.
+    reason: str
+    # What `kvcli create` needs beside the address: a device has a size of its own.
+    creation: str = ""
 
 
 REGION_FUNCTION = "0000:01:00.0"
@@ -22,12 +24,15 @@ DISK_FUNCTION = "0000:02:00.0"
 SHARED_MEMORY_FUNCTION = "0000:00:10.0"
 
 MEDIA = [
-    Medium("file", "/mnt/file/store", "medium file", "--size 48MiB", "fileSync", "persistent"),
-    Medium("fsdax", "/mnt/fsdax/store", "medium fsdax", "--size 64MiB", "cacheFlush", "persistent"),
-    Medium("devdax", "dax:/dev/dax1.0", "medium devdax", "--size $(cat /sys/bus/dax/devices/dax1.0/size)", "cacheFlush", "persistent"),
     Medium(
-        "pmr", f"pmr:{REGION_FUNCTION}", f"medium bar {REGION_FUNCTION}", "--size 64MiB", "pmrStatusRead", "persistent"),
+        "file", "/mnt/file/store", "medium file", "fileSync", "persistent", "msync", creation="--size 48MiB"),
     Medium(
-        "ivshmem", f"pci:{SHARED_MEMORY_FUNCTION}/2", f"medium bar {SHARED_MEMORY_FUNCTION}", "--size 64MiB", "readBack",
-        "deviceAccepted"),
+        "fsdax", "/mnt/fsdax/store", "medium fsdax", "cacheFlush", "persistent", "DAX", creation="--size 64MiB"),
+    Medium("devdax", "dax:/dev/dax1.0", "medium devdax", "cacheFlush", "persistent", "DAX"),
+    Medium(
+        "pmr", f"pmr:{REGION_FUNCTION}", f"medium bar {REGION_FUNCTION}", "pmrStatusRead", "persistent",
+        "write-combining, as the kernel's list confirms"),
+    Medium(
+        "ivshmem", f"pci:{SHARED_MEMORY_FUNCTION}/2", f"medium bar {SHARED_MEMORY_FUNCTION}", "readBack", "deviceAccepted",
+        "write-combining, as the kernel's list confirms"),
 ]

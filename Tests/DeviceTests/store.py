@@ -49,11 +49,13 @@ class Store:
         self.info(machine)
 
     def info(self, machine: Machine) -> dict:
-        """What `kvcli info` reports, which names the domain and level that the medium has, or this fails."""
+        """What `kvcli info` reports: the domain and level that the medium has, and why, or this fails."""
         report = json.loads(machine.check(f"kvcli info {self.medium.address} --json"))
         expected = (self.medium.domain, self.medium.level)
         if (found := (report["domain"], report["level"])) != expected:
             raise DeviceTestError(f"{self.medium.address}: info says {found}, not {expected}")
+        if self.medium.reason not in report["reason"]:
+            raise DeviceTestError(f"{self.medium.address}: info says {report['reason']!r}, not {self.medium.reason!r}")
         return report
 
     # MARK: Writing

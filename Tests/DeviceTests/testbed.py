@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from cpus import CPU, check_flags
+from judgement import format_dump
 from machine import Backing, Machine
 from media import Medium
 from store import Store
 
 
-class Bench:
+class Testbed:
     """What machines are made of, and the stores on their media."""
 
     def __init__(self, build: Path, backing: Backing, media: list[Medium]):
@@ -29,3 +30,11 @@ class Bench:
             machine.kill()
             raise
         return machine
+
+    def keep_evidence(self) -> None:
+        """Writes, beside the media, what is expected of the stores that are not checked yet."""
+        for store in self.stores:
+            if store.workload:
+                path = self._backing.directory / store.medium.name
+                path.with_suffix(".before").write_text(format_dump(store.contents))
+                path.with_suffix(".acknowledged").write_bytes(store.output)
