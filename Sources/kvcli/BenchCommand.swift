@@ -1,5 +1,5 @@
 import ArgumentParser
-import BarKV
+@_spi(Simulation) import BarKV
 
 /// `kvcli bench`: measures a store.
 struct BenchCommand: ParsableCommand {
@@ -64,6 +64,21 @@ struct BenchCommand: ParsableCommand {
     transform: Workload.list)
   var workloads = Workload.allCases
 
+  @Option(
+    help: ArgumentHelp(
+      "Pretend that the store is on a device whose barrier takes that much longer; STORE is a file.",
+      valueName: "nanoseconds"))
+  var simulateBarrier: UInt64?
+
+  @Option(
+    help: ArgumentHelp(
+      "Pretend that a line of 64 bytes of the region takes that much longer to read.", valueName: "nanoseconds"))
+  var simulateRead: UInt64?
+
+  @Option(
+    help: "The most memory for the copy of a region that is slow to read: \(ByteSize.help).", transform: ByteSize.parse)
+  var mirror = 256 << 20
+
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
@@ -74,6 +89,13 @@ struct BenchCommand: ParsableCommand {
       throw ValidationError("--key-size takes \(least) to 65535 for \(records) records.")
     }
     guard (0...1 << 30).contains(valueSize) else { throw ValidationError("--value-size takes 0 to 1073741824.") }
+    let slowest: UInt64 = 1_000_000_000
+    guard (simulateBarrier ?? 0) <= slowest, (simulateRead ?? 0) <= slowest else {
+      throw ValidationError("--simulate-barrier and --simulate-read take 0 to \(slowest).")
+    }
+    guard (simulateBarrier ?? simulateRead) == nil || !target.store.isDevice else {
+      throw ValidationError("A device is simulated on a file, not on another device.")
+    }
     guard (1...256).contains(threads) else { throw ValidationError("--threads takes 1 to 256.") }
     guard (1...1_000_000).contains(batch) else { throw ValidationError("--batch takes 1 to 1000000.") }
     guard !create || size != nil || settings.regionSize != nil else {
@@ -108,6 +130,11 @@ struct BenchCommand: ParsableCommand {
   private var options: StoreOptions {
     var options = target.options
     options.mapsWholeRegion = true
+    options.mirrorBytes = mirror
+    if simulateBarrier != nil || simulateRead != nil {
+      options.simulatedDevice = SimulatedDevice(
+        barrierNanoseconds: simulateBarrier ?? 0, readNanosecondsPerLine: simulateRead ?? 0)
+    }
     return options
   }
 

@@ -26,7 +26,10 @@ final class Medium: @unchecked Sendable {
   let persistence: Persistence
   let backing: Backing
   let observer: (any MediumObserver)?
+  /// Shares barriers that take long and cover a range.
   private let group: GroupBarrier?
+  /// Shares barriers that take about a microsecond and cover all.
+  private let shared: SharedBarrier?
   /// Whether lines go past the cache.
   private let streams: Bool
   /// The read that ends a barrier, where one does.
@@ -73,7 +76,9 @@ final class Medium: @unchecked Sendable {
     self.persistence = persistence
     self.backing = backing
     self.observer = observer
-    self.group = sharesBarriers ? GroupBarrier() : nil
+    let isBehindBus = persistence.domain.isBehindBus
+    group = sharesBarriers && !isBehindBus ? GroupBarrier() : nil
+    shared = sharesBarriers && isBehindBus ? SharedBarrier() : nil
     self.canVanish = canVanish
     if canVanish { loss.watch() }
     streams = persistence.domain == .cacheFlush || persistence.domain.isBehindBus
@@ -190,6 +195,13 @@ final class Medium: @unchecked Sendable {
 
   @inline(never)
   private func slowBarrier(_ range: Range<Int>, site: MediumSite) throws(StoreError) {
+    if let shared {
+      return try shared.join { () throws(StoreError) in
+        barriers.add(1)
+        if observer != nil { try notify(.barrier(site: site, range: range)) }
+        try readBack(site: site)
+      }
+    }
     guard let group else {
       barriers.add(1)
       try notify(.barrier(site: site, range: range))
@@ -198,7 +210,6 @@ final class Medium: @unchecked Sendable {
     try group.join(range) { (all) throws(StoreError) in
       barriers.add(1)
       try notify(.barrier(site: site, range: all))
-      try readBack(site: site)
       if persistence.domain == .fileSync {
         guard unsafe pmem_msync(base + all.lowerBound, all.count) == 0 else {
           throw .outcomeUnknown("msync: \(systemMessage(barkv_errno()))")

@@ -211,13 +211,14 @@ final class Mirror: @unchecked Sendable {
     if simulatedNanosecondsPerLine > 0 { spin(nanoseconds: simulatedNanosecondsPerLine * UInt64(count / lineSize)) }
     // Before anybody sees what was read: a device that is gone answers with ones.
     check()
+    // Counted before it is seen, too: who has touched a page finds it in the figures.
+    filled.wrappingAdd(UInt64(pages.count), ordering: .sequentiallyConsistent)
     let code = unsafe withUnsafePointer(to: handle) {
       unsafe barkv_mirror_install($0, offset, buffer, pages.count * Self.pageBytes)
     }
     // Nothing but this thread puts pages there, and there is memory, or the kernel ends the process.
     precondition(code == 0, "a page that cannot be filled: whoever touched it would wait forever")
     for page in pages { unsafe states[page].store(State.present, ordering: .sequentiallyConsistent) }
-    filled.wrappingAdd(UInt64(pages.count), ordering: .relaxed)
   }
 
   private func drop(_ page: Int) {

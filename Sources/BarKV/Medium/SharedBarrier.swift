@@ -1,0 +1,147 @@
+import CBarKV
+import Synchronization
+
+/// Shares barriers that take about a microsecond and cover everything, as a read from a device does: whoever arrives while
+/// one runs waits for it and for the next, which covers all who have arrived by then. One of them leads it.
+///
+/// Nobody waits for more than the barrier in flight and the one after it. A barrier in flight is waited for without sleeping,
+/// as long as barriers have lately taken, twice over: to fall asleep and be woken would take far longer than that.
+///
+/// For barriers that take milliseconds, and cover a range, there is ``GroupBarrier``.
+@safe
+final class SharedBarrier: @unchecked Sendable {
+  // Safe to share: all words are atomic, the failure is under a lock.
+
+  /// Words that different threads write, on lines of their own.
+  private enum Word {
+    /// How many have arrived.
+    static let arrived = 0
+    /// How many of them a barrier has covered, in the order of arrival.
+    static let covered = 8
+    /// 1 while somebody leads.
+    static let led = 16
+    /// How long barriers lately took, in nanoseconds.
+    static let duration = 24
+    /// How many sleep, or are about to.
+    static let sleepers = 32
+    static let count = 40
+  }
+
+  /// The longest wait without sleeping.
+  private static var longestSpin: UInt64 { 20_000 }
+  /// How often a waiter looks before it looks at the clock.
+  private static var looksPerClock: Int { 32 }
+
+  private let words: UnsafeMutablePointer<Atomic<UInt64>>
+  /// Changes with each barrier; sleepers wait on it.
+  private let turn: UnsafeMutablePointer<Atomic<UInt32>>
+  private let failure = Locked<StoreError?>(nil)
+  private let hasFailed = Atomic<Bool>(false)
+
+  init() {
+    unsafe words = allocateAtomicWords(Word.count, stride: 1)
+    unsafe turn = .allocate(capacity: 1)
+    unsafe turn.initialize(to: Atomic(0))
+  }
+
+  deinit {
+    unsafe words.deallocate()
+    unsafe turn.deallocate()
+  }
+
+  private func word(_ place: Int) -> UnsafeMutablePointer<Atomic<UInt64>> { unsafe words + place }
+
+  /// Returns once a barrier that started after this call is done.
+  ///
+  /// The caller has fenced its own stores. `perform` is called on one of the callers' threads, never on two at once.
+  ///
+  /// - Throws: what `perform` threw, to all whom its barrier should have covered, and to everybody after them.
+  func join(_ perform: () throws(StoreError) -> Void) throws(StoreError) {
+    // A locked instruction: what this thread stored, past the cache too, is on its way before it counts as arrived. A fence
+    // of stores alone would let the number be seen first, by a leader whose read then would not push them.
+    let mine = unsafe word(Word.arrived).pointee.wrappingAdd(1, ordering: .sequentiallyConsistent).newValue
+    if Mutant.sharesRunningBarrier.isActive, try waitForRunningOne() { return }
+    var patience = Patience()
+    while true {
+      if unsafe word(Word.covered).pointee.load(ordering: .acquiring) >= mine { return }
+      if hasFailed.load(ordering: .acquiring) { throw failure.withLock { $0 } ?? .outcomeUnknown("a barrier failed") }
+      if unsafe word(Word.led).pointee.load(ordering: .relaxed) == 0, takeLead() {
+        return try lead(mine, perform)
+      }
+      if patience.isOver(limit: spinLimit) { sleepUnlessCovered(mine) } else { barkv_pause() }
+    }
+  }
+
+  /// How many calls there were.
+  var arrivals: UInt64 { unsafe word(Word.arrived).pointee.load(ordering: .acquiring) }
+
+  private func takeLead() -> Bool {
+    unsafe word(Word.led).pointee.compareExchange(expected: 0, desired: 1, ordering: .sequentiallyConsistent).exchanged
+  }
+
+  private func lead(_ mine: UInt64, _ perform: () throws(StoreError) -> Void) throws(StoreError) {
+    // Before the barrier starts: who arrives later is not covered by it.
+    let all = unsafe word(Word.arrived).pointee.load(ordering: .sequentiallyConsistent)
+    defer {
+      unsafe word(Word.led).pointee.store(0, ordering: .sequentiallyConsistent)
+      unsafe turn.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
+      if unsafe word(Word.sleepers).pointee.load(ordering: .sequentiallyConsistent) > 0 {
+        unsafe barkv_futex_wake(UnsafeRawPointer(turn).assumingMemoryBound(to: UInt32.self), Int32.max)
+      }
+    }
+    // The one that led until now may have covered this one as well, or failed.
+    if unsafe word(Word.covered).pointee.load(ordering: .acquiring) >= mine { return }
+    if hasFailed.load(ordering: .acquiring) { throw failure.withLock { $0 } ?? .outcomeUnknown("a barrier failed") }
+    let began = monotonicNanoseconds()
+    do throws(StoreError) { try perform() } catch {
+      failure.withLock { $0 = error }
+      hasFailed.store(true, ordering: .releasing)
+      throw error
+    }
+    unsafe word(Word.covered).pointee.store(all, ordering: .releasing)
+    let duration = unsafe word(Word.duration)
+    // An eighth of the newest, seven of what was: only the leader writes it.
+    let before = unsafe duration.pointee.load(ordering: .relaxed)
+    unsafe duration.pointee.store((before * 7 + (monotonicNanoseconds() - began)) / 8, ordering: .relaxed)
+  }
+
+  // MARK: Waiting
+
+  /// How long a wait may go on without sleeping: the barrier in flight and the next, and a little.
+  private var spinLimit: UInt64 {
+    let duration = unsafe word(Word.duration).pointee.load(ordering: .relaxed)
+    return duration * 2 > Self.longestSpin ? 0 : duration * 2 + 2_000
+  }
+
+  /// Counts how long somebody has waited without sleeping.
+  private struct Patience {
+    private var looks = 0
+    private var began: UInt64 = 0
+
+    mutating func isOver(limit: UInt64) -> Bool {
+      looks += 1
+      if looks == 1 { began = monotonicNanoseconds() }
+      if limit == 0 { return true }
+      return looks % SharedBarrier.looksPerClock == 0 && monotonicNanoseconds() - began > limit
+    }
+  }
+
+  private func sleepUnlessCovered(_ mine: UInt64) {
+    unsafe _ = word(Word.sleepers).pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
+    defer { unsafe _ = word(Word.sleepers).pointee.wrappingSubtract(1, ordering: .sequentiallyConsistent) }
+    let seen = unsafe turn.pointee.load(ordering: .sequentiallyConsistent)
+    // Looked at after the turn: whoever ends a barrier from here on changes it, and this thread does not sleep.
+    if unsafe word(Word.covered).pointee.load(ordering: .sequentiallyConsistent) >= mine { return }
+    if unsafe word(Word.led).pointee.load(ordering: .sequentiallyConsistent) == 0 { return }
+    unsafe barkv_futex_wait(UnsafeRawPointer(turn).assumingMemoryBound(to: UInt32.self), seen)
+  }
+
+  /// For a mutant: takes the barrier that is running for this call's own; whether one was.
+  private func waitForRunningOne() throws(StoreError) -> Bool {
+    let seen = unsafe turn.pointee.load(ordering: .sequentiallyConsistent)
+    guard unsafe word(Word.led).pointee.load(ordering: .sequentiallyConsistent) != 0 else { return false }
+    while unsafe turn.pointee.load(ordering: .sequentiallyConsistent) == seen { barkv_pause() }
+    if hasFailed.load(ordering: .acquiring) { throw failure.withLock { $0 } ?? .outcomeUnknown("a barrier failed") }
+    return true
+  }
+}
