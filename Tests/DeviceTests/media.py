@@ -18,6 +18,10 @@ class Medium:
     # What `kvcli create` needs beside the address: a device has a size of its own.
     creation: str = ""
 
+    @property
+    def is_bar(self) -> bool:
+        return self.address.startswith(("pci:", "pmr:"))
+
 
 REGION_FUNCTION = "0000:01:00.0"
 DISK_FUNCTION = "0000:02:00.0"

@@ -47,6 +47,16 @@ class Store:
         if machine.run(f"kvcli get {address} greeting").code != 1:
             raise DeviceTestError(f"{address}: a deleted key is there")
         self.info(machine)
+        if self.medium.is_bar:
+            self._expect_listed(machine)
+
+    def _expect_listed(self, machine: Machine) -> None:
+        """Fails unless `kvcli devices` lists the medium as ready, with the level that it has."""
+        functions = json.loads(machine.check("kvcli devices --json"))["functions"]
+        bars = [bar for function in functions for bar in function["bars"]]
+        listed = {bar["storeAddress"]: (bar["verdict"], bar["bestLevel"]) for bar in bars}
+        if (found := listed.get(self.medium.address)) != ("ready", self.medium.level):
+            raise DeviceTestError(f"{self.medium.address}: kvcli devices says {found}")
 
     def info(self, machine: Machine) -> dict:
         """What `kvcli info` reports: the domain and level that the medium has, and why, or this fails."""
