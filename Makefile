@@ -41,9 +41,8 @@ bench-quick: ROUNDS ?= 3
 bench-quick: THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan test-device \
-  test-device-quick fuzz crash mutate build release format \
-  lint bench-quick bench clean
+.PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan test-device test-device-quick fuzz \
+  crash mutate build release format lint bench-quick bench bench-devices clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +104,9 @@ bench-quick: setup ## 1 M records: BarKV and kvcli bench against raw loops in C
 
 bench: setup ## 10 M records, two threads: takes a quarter of an hour and 13 GiB of memory
 	@Scripts/bench --records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
+
+bench-devices: setup ## puts by threads and barrier, gets from a copy of slow memory, on pretended devices
+	@Scripts/bench-devices
 
 clean: ## remove everything that was built
 	rm -rf .build .build-crash .build-mutants .build-tsan .build-asan .build-fuzz .build-device Benchmarks/.build

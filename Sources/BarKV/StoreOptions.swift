@@ -50,7 +50,8 @@ public struct StoreOptions: Sendable {
   /// have arrived.
   public var acceptsCachedBar: Bool = false
 
-  /// The most bytes of DRAM that hold a copy of a BAR's pages, for reading: 0 for none. Default: 256 MiB.
+  /// The most bytes of DRAM that hold a copy of a BAR's pages, for reading: 0 for none, and no less than 128 KiB otherwise.
+  /// Default: 256 MiB.
   ///
   /// Reading a BAR costs a microsecond a word; its copy costs what DRAM does. A page of 4 KiB is read from the device when it
   /// is first touched, and again after it was dropped to keep within the budget, oldest first. Not used where the mapping is

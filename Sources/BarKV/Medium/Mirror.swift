@@ -213,10 +213,15 @@ final class Mirror: @unchecked Sendable {
     check()
     // Counted before it is seen, too: who has touched a page finds it in the figures.
     filled.wrappingAdd(UInt64(pages.count), ordering: .sequentiallyConsistent)
-    let code = unsafe withUnsafePointer(to: handle) {
-      unsafe barkv_mirror_install($0, offset, buffer, pages.count * Self.pageBytes)
+    var code = outOfMemoryCode
+    while code == outOfMemoryCode {
+      code = unsafe withUnsafePointer(to: handle) {
+        unsafe barkv_mirror_install($0, offset, buffer, pages.count * Self.pageBytes)
+      }
+      // The process is at its limit for a moment: whoever waits for the page goes on waiting.
+      if code == outOfMemoryCode { sleepFor(microseconds: 1000) }
     }
-    // Nothing but this thread puts pages there, and there is memory, or the kernel ends the process.
+    // Nothing but this thread puts pages there, so there is nothing else for the kernel to say.
     precondition(code == 0, "a page that cannot be filled: whoever touched it would wait forever")
     for page in pages { unsafe states[page].store(State.present, ordering: .sequentiallyConsistent) }
   }

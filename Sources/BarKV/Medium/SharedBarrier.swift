@@ -1,10 +1,11 @@
 import CBarKV
 import Synchronization
 
-/// Shares barriers that take about a microsecond and cover everything, as a read from a device does: whoever arrives while
-/// one runs waits for it and for the next, which covers all who have arrived by then. One of them leads it.
+/// Shares barriers that take about a microsecond and cover everything, as a read from a device does. Up to two run at the same
+/// time, as a bus carries more than one read; whoever arrives while two do waits for one of them to end, and then for the next,
+/// which covers all who have arrived by then. One of them leads it.
 ///
-/// Nobody waits for more than the barrier in flight and the one after it. A barrier in flight is waited for without sleeping,
+/// Nobody waits for more than a barrier in flight and the one after it. A barrier in flight is waited for without sleeping,
 /// as long as barriers have lately taken, twice over: to fall asleep and be woken would take far longer than that.
 ///
 /// For barriers that take milliseconds, and cover a range, there is ``GroupBarrier``.
@@ -18,15 +19,19 @@ final class SharedBarrier: @unchecked Sendable {
     static let arrived = 0
     /// How many of them a barrier has covered, in the order of arrival.
     static let covered = 8
-    /// 1 while somebody leads.
-    static let led = 16
+    /// How many lead.
+    static let leaders = 16
+    /// How many of those who have arrived a barrier covers that is done or runs.
+    static let begun = 40
     /// How long barriers lately took, in nanoseconds.
     static let duration = 24
     /// How many sleep, or are about to.
     static let sleepers = 32
-    static let count = 40
+    static let count = 48
   }
 
+  /// How many barriers run at the same time.
+  private static var mostLeaders: UInt64 { 2 }
   /// The longest wait without sleeping.
   private static var longestSpin: UInt64 { 20_000 }
   /// How often a waiter looks before it looks at the clock.
@@ -53,7 +58,7 @@ final class SharedBarrier: @unchecked Sendable {
 
   /// Returns once a barrier that started after this call is done.
   ///
-  /// The caller has fenced its own stores. `perform` is called on one of the callers' threads, never on two at once.
+  /// The caller has fenced its own stores. `perform` is called on some of the callers' threads, on two at once too.
   ///
   /// - Throws: what `perform` threw, to all whom its barrier should have covered, and to everybody after them.
   func join(_ perform: () throws(StoreError) -> Void) throws(StoreError) {
@@ -65,9 +70,7 @@ final class SharedBarrier: @unchecked Sendable {
     while true {
       if unsafe word(Word.covered).pointee.load(ordering: .acquiring) >= mine { return }
       if hasFailed.load(ordering: .acquiring) { throw failure.withLock { $0 } ?? .outcomeUnknown("a barrier failed") }
-      if unsafe word(Word.led).pointee.load(ordering: .relaxed) == 0, takeLead() {
-        return try lead(mine, perform)
-      }
+      if hasToLead(mine), takeLead(), try lead(mine, perform) { return }
       if patience.isOver(limit: spinLimit) { sleepUnlessCovered(mine) } else { barkv_pause() }
     }
   }
@@ -75,34 +78,60 @@ final class SharedBarrier: @unchecked Sendable {
   /// How many calls there were.
   var arrivals: UInt64 { unsafe word(Word.arrived).pointee.load(ordering: .acquiring) }
 
-  private func takeLead() -> Bool {
-    unsafe word(Word.led).pointee.compareExchange(expected: 0, desired: 1, ordering: .sequentiallyConsistent).exchanged
+  /// Whether no barrier runs that covers this call, and there is room for one more.
+  private func hasToLead(_ mine: UInt64) -> Bool {
+    unsafe word(Word.begun).pointee.load(ordering: .sequentiallyConsistent) < mine
+      && word(Word.leaders).pointee.load(ordering: .sequentiallyConsistent) < Self.mostLeaders
   }
 
-  private func lead(_ mine: UInt64, _ perform: () throws(StoreError) -> Void) throws(StoreError) {
-    // Before the barrier starts: who arrives later is not covered by it.
-    let all = unsafe word(Word.arrived).pointee.load(ordering: .sequentiallyConsistent)
+  private func takeLead() -> Bool {
+    let leaders = unsafe word(Word.leaders)
+    let found = unsafe leaders.pointee.load(ordering: .relaxed)
+    guard found < Self.mostLeaders else { return false }
+    return unsafe leaders.pointee.compareExchange(
+      expected: found, desired: found + 1, ordering: .sequentiallyConsistent
+    ).exchanged
+  }
+
+  /// Leads a barrier, and gives the lead back; whether this call is covered now.
+  private func lead(_ mine: UInt64, _ perform: () throws(StoreError) -> Void) throws(StoreError) -> Bool {
     defer {
-      unsafe word(Word.led).pointee.store(0, ordering: .sequentiallyConsistent)
+      unsafe _ = word(Word.leaders).pointee.wrappingSubtract(1, ordering: .sequentiallyConsistent)
       unsafe turn.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent)
       if unsafe word(Word.sleepers).pointee.load(ordering: .sequentiallyConsistent) > 0 {
         unsafe barkv_futex_wake(UnsafeRawPointer(turn).assumingMemoryBound(to: UInt32.self), Int32.max)
       }
     }
-    // The one that led until now may have covered this one as well, or failed.
-    if unsafe word(Word.covered).pointee.load(ordering: .acquiring) >= mine { return }
-    if hasFailed.load(ordering: .acquiring) { throw failure.withLock { $0 } ?? .outcomeUnknown("a barrier failed") }
+    // Before the barrier starts: who arrives later is not covered by it.
+    let all = unsafe word(Word.arrived).pointee.load(ordering: .sequentiallyConsistent)
+    // Somebody else may have begun one meanwhile that covers this call: then it waits for that.
+    guard begin(mine, covering: all) else { return false }
     let began = monotonicNanoseconds()
     do throws(StoreError) { try perform() } catch {
       failure.withLock { $0 = error }
       hasFailed.store(true, ordering: .releasing)
       throw error
     }
-    unsafe word(Word.covered).pointee.store(all, ordering: .releasing)
+    unsafe _ = word(Word.covered).pointee.max(all, ordering: .sequentiallyConsistent)
     let duration = unsafe word(Word.duration)
-    // An eighth of the newest, seven of what was: only the leader writes it.
+    // An eighth of the newest, seven of what was; of two leaders' one may be lost.
     let before = unsafe duration.pointee.load(ordering: .relaxed)
     unsafe duration.pointee.store((before * 7 + (monotonicNanoseconds() - began)) / 8, ordering: .relaxed)
+    return true
+  }
+
+  /// Says that a barrier begins that covers `all`, unless one that covers `mine` has begun already: whoever reads the word waits
+  /// for a barrier, so that it must not be raised without one.
+  private func begin(_ mine: UInt64, covering all: UInt64) -> Bool {
+    let begun = unsafe word(Word.begun)
+    var found = unsafe begun.pointee.load(ordering: .sequentiallyConsistent)
+    while found < mine {
+      let result = unsafe begun.pointee.compareExchange(
+        expected: found, desired: all, ordering: .sequentiallyConsistent)
+      if result.exchanged { return true }
+      found = result.original
+    }
+    return false
   }
 
   // MARK: Waiting
@@ -132,14 +161,14 @@ final class SharedBarrier: @unchecked Sendable {
     let seen = unsafe turn.pointee.load(ordering: .sequentiallyConsistent)
     // Looked at after the turn: whoever ends a barrier from here on changes it, and this thread does not sleep.
     if unsafe word(Word.covered).pointee.load(ordering: .sequentiallyConsistent) >= mine { return }
-    if unsafe word(Word.led).pointee.load(ordering: .sequentiallyConsistent) == 0 { return }
+    if hasToLead(mine) || hasFailed.load(ordering: .sequentiallyConsistent) { return }
     unsafe barkv_futex_wait(UnsafeRawPointer(turn).assumingMemoryBound(to: UInt32.self), seen)
   }
 
   /// For a mutant: takes the barrier that is running for this call's own; whether one was.
   private func waitForRunningOne() throws(StoreError) -> Bool {
     let seen = unsafe turn.pointee.load(ordering: .sequentiallyConsistent)
-    guard unsafe word(Word.led).pointee.load(ordering: .sequentiallyConsistent) != 0 else { return false }
+    guard unsafe word(Word.leaders).pointee.load(ordering: .sequentiallyConsistent) != 0 else { return false }
     while unsafe turn.pointee.load(ordering: .sequentiallyConsistent) == seen { barkv_pause() }
     if hasFailed.load(ordering: .acquiring) { throw failure.withLock { $0 } ?? .outcomeUnknown("a barrier failed") }
     return true

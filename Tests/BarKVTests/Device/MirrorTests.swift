@@ -228,8 +228,8 @@ private func mirrorsAreGranted() -> Bool {
     #expect(try !store.verify().isSound)
   }
 
-  /// What answers with ones fills no page in silence.
-  @Test func aFillFindsTheDeviceGone() throws {
+  /// What answers with ones, or raises a signal, fills no page in silence.
+  @Test(arguments: [true, false]) func aFillFindsTheDeviceGone(answersWithOnes: Bool) throws {
     let sysfs = try FakeSysfs()
     try sysfs.add(.init(address: "0000:03:00.0", bars: [.init(index: 2, size: 1 << 20)]))
     var options = options(mirrorBytes: 128 << 10)
@@ -237,7 +237,11 @@ private func mirrorsAreGranted() -> Bool {
     let store = try Store.create(at: "pci:0000:03:00.0/2", options: options)
     for number in 0..<2000 { try store.put(value(number, length: 200), for: key(number)) }
     for number in 0..<2000 { #expect(try store.get(key(number)) == value(number, length: 200)) }
-    try sysfs.overwrite([UInt8](repeating: 0xFF, count: 1 << 20), at: 0, "0000:03:00.0", "resource2")
+    if answersWithOnes {
+      try sysfs.overwrite([UInt8](repeating: 0xFF, count: 1 << 20), at: 0, "0000:03:00.0", "resource2")
+    } else {
+      try Files.truncate(sysfs.path("0000:03:00.0", "resource2"), to: 0)
+    }
     var wrong = 0
     var errors: Set<String> = []
     for number in 0..<2000 {
