@@ -45,6 +45,9 @@ public struct StoreOptions: Sendable {
   /// creating or opening does. No effect on a plain file that is written through `msync`.
   public var mapsWholeRegion: Bool = false
 
+  /// The size of a segment in bytes for a store being created: a power of two, or `nil` to choose by the region's size.
+  public var segmentSize: Int?
+
   /// Whether a `dax:` device is taken that is a PCIe device's memory, mapped write-back. Default: `false`: such a mapping is
   /// outside the bus's coherency, writes reach the device only as lines are written back, and no standard says when they
   /// have arrived.
@@ -64,9 +67,6 @@ public struct StoreOptions: Sendable {
 
   /// Where sysfs is mounted, by which devices are found and brought up. Default: `/sys`; tests give a tree of their own.
   public var sysfs: String = "/sys"
-
-  /// The size of a segment in bytes for a store being created: a power of two, or `nil` to choose by the region's size.
-  public var segmentSize: Int?
 
   /// Default settings.
   public init() {}

@@ -35,6 +35,10 @@ struct CreateCommand: ParsableCommand {
 
   @OptionGroup var report: ReportOptions
 
+  func validate() throws {
+    guard size != nil || target.store.isDevice else { throw ValidationError("A file needs --size.") }
+  }
+
   func run() throws {
     var options = target.options
     options.segmentSize = segmentSize

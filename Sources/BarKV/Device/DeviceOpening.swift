@@ -30,6 +30,16 @@ struct DeviceOpening: Sendable {
     // Before the bus is touched: what no bring-up mends.
     try refuse(function, mending: [.memorySpaceOff, .registersUnread])
     let power = try PowerControl(holding: function.directory)
+    do throws(StoreError) {
+      return try bringUp(&function, power)
+    } catch {
+      // Nobody has a store in a device that cannot be brought up.
+      power.restore()
+      throw error
+    }
+  }
+
+  private func bringUp(_ function: inout PCIFunction, _ power: PowerControl) throws(StoreError) -> Device {
     let configuration = ConfigurationSpace(directory: function.directory)
     if function.isMemorySpaceEnabled == false {
       guard configuration.enableMemorySpace() else {

@@ -24,10 +24,10 @@ struct MappedBar: Sendable {
   let descriptor: FileDescriptor
   /// By which it is asked whether the function is there.
   let configuration: ConfigurationSpace
-  /// How the payload is mapped, as far as that is known.
-  let memoryType: MemoryType
-  /// Whether the kernel's own list says so.
-  let isTypeVerified: Bool
+  /// How many bytes are mapped by the uncached file.
+  var controlLength = 0
+  /// How the kernel says that the control page and the payload are mapped; `nil` where it says nothing.
+  var listed: (control: MemoryType?, payload: MemoryType?) = (nil, nil)
   /// What keeps the function awake.
   let power: PowerControl
   let access: Access
@@ -37,17 +37,53 @@ struct MappedBar: Sendable {
 
   var length: Int { Int(bar.size) }
 
-  /// How many bytes are mapped by the uncached file.
-  var controlLength: Int { bar.writeCombiningFile == nil ? length : min(Self.controlBytes, length) }
+  /// How the payload is mapped, as far as that is known.
+  var memoryType: MemoryType { listed.payload ?? (controlLength < length ? .writeCombining : .uncached) }
+
+  /// The parts of the mapping.
+  var parts: [MappedPart] {
+    let control = MappedPart(
+      range: 0..<controlLength, memoryType: listed.control ?? .uncached, isVerified: listed.control != nil)
+    guard controlLength < length else { return [control] }
+    return [
+      control,
+      MappedPart(range: controlLength..<length, memoryType: memoryType, isVerified: listed.payload != nil),
+    ]
+  }
+
+  /// The same in words.
+  var mappingInWords: String {
+    let control =
+      switch listed.control {
+      case nil, .uncached: ""
+      case let type?: "; its control page is \(type.rawValue), as somebody else has it mapped that way"
+      }
+    guard controlLength < length else {
+      return "mapped uncached, as there is no file that maps it with write combining" + control
+    }
+    switch listed.payload {
+    case nil: return "mapped write-combining, which the kernel's list could not be asked about" + control
+    case .writeCombining: return "mapped write-combining, as the kernel's list confirms" + control
+    case let type?: return "asked for write-combining, and the kernel's list says \(type.rawValue)" + control
+    }
+  }
+
+  /// Looks up how the kernel says that the BAR is mapped: only now that it is does the list know.
+  mutating func look(_ sysfs: String) {
+    guard let list = MemoryTypeList(sysfs: sysfs) else { return }
+    let border = bar.address + UInt64(controlLength)
+    listed.control = list.type(of: bar.address..<border)
+    listed.payload = controlLength < length ? list.type(of: border..<bar.address + bar.size) : nil
+  }
 
   /// Maps the BAR: the control page uncached, the rest write-combining where there is a file for that.
   ///
-  /// - Returns: the mapping, and how many of its bytes are asked for uncached.
+  /// - Returns: the mapping, and how many of its bytes are mapped by the uncached file.
   /// - Throws: ``StoreError/deviceUnusable(_:reason:remedy:)``.
   @unsafe
   static func map(
     _ bar: BaseAddressRegister, descriptor: FileDescriptor, access: Access, address: String
-  ) throws(StoreError) -> (base: UnsafeMutableRawPointer, uncachedBytes: Int) {
+  ) throws(StoreError) -> (base: UnsafeMutableRawPointer, controlLength: Int) {
     let length = Int(bar.size)
     let isWritable = access == .readWrite
     guard try MappedFile.status(of: descriptor).size >= length else {

@@ -60,9 +60,7 @@ extension Medium {
   ) throws(StoreError) -> Medium {
     let bar = device.bar
     var backing = MappedBar(
-      bar: bar, descriptor: descriptor, configuration: device.configuration, memoryType: .uncached,
-      isTypeVerified: false, power: device.power,
-      access: access)
+      bar: bar, descriptor: descriptor, configuration: device.configuration, power: device.power, access: access)
     do throws(StoreError) {
       var barrierRead = BarrierRead()
       var persistence = Persistence(
@@ -78,19 +76,16 @@ extension Medium {
         persistence = self.persistence(of: region)
       }
       let mapping = try unsafe MappedBar.map(bar, descriptor: descriptor, access: access, address: address.path)
-      // Only now: the list knows what is mapped.
-      let found = memoryType(of: bar, from: unsafe mapping.uncachedBytes, sysfs: options.sysfs)
-      backing = MappedBar(
-        bar: bar, descriptor: descriptor, configuration: device.configuration, memoryType: found.type,
-        isTypeVerified: found.isVerified,
-        power: device.power, access: access)
+      backing.controlLength = unsafe mapping.controlLength
+      backing.look(options.sysfs)
       let mirror = unsafe Mirror.make(of: mapping.base, length: backing.length, options)
       let medium = unsafe Medium(
         base: mapping.base, length: backing.length, isWritable: access == .readWrite,
         persistence: Persistence(
-          domain: persistence.domain, level: persistence.level, reason: persistence.reason + "; " + found.words),
+          domain: persistence.domain, level: persistence.level,
+          reason: "\(persistence.reason); \(backing.mappingInWords)"),
         backing: .bar(backing), sharesBarriers: true, observer: nil, canVanish: mirror == nil, barrierRead: barrierRead,
-        uncachedBytes: found.type == .uncached ? backing.length : mapping.uncachedBytes, mirror: mirror)
+        uncachedBytes: backing.memoryType == .uncached ? backing.length : backing.controlLength, mirror: mirror)
       do throws(StoreError) {
         try unsafe medium.loss.beginGuard(mapping.base, length: backing.length, isWritable: access == .readWrite)
         try medium.startMirror()
@@ -105,21 +100,6 @@ extension Medium {
       backing.release()
       throw error
     }
-  }
-
-  /// How the payload is really mapped, and the same in words.
-  private static func memoryType(
-    of bar: BaseAddressRegister, from start: Int, sysfs: String
-  ) -> (type: MemoryType, isVerified: Bool, words: String) {
-    guard UInt64(start) < bar.size else {
-      return (.uncached, false, "mapped uncached, as there is no file that maps it with write combining")
-    }
-    let payload = bar.address + UInt64(start)..<bar.address + bar.size
-    guard let type = MemoryTypeList(sysfs: sysfs)?.type(of: payload) else {
-      return (.writeCombining, false, "mapped write-combining, which the kernel's list could not be asked about")
-    }
-    if type == .writeCombining { return (type, true, "mapped write-combining, as the kernel's list confirms") }
-    return (type, true, "asked for write-combining, and the kernel's list says \(type.rawValue)")
   }
 
   private static func persistence(of region: PersistentMemoryRegion) -> Persistence {

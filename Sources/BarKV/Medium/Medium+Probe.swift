@@ -10,14 +10,8 @@ extension Medium {
 
   /// The parts of the region and how each is mapped.
   var parts: [MappedPart] {
-    guard case .bar(let bar) = backing else {
-      let type: MemoryType = barrierRead == nil || barrierRead?.evictsLine == true ? .writeBack : .uncached
-      return [MappedPart(range: 0..<length, memoryType: type, isVerified: false)]
-    }
-    let payload = MappedPart(
-      range: min(bar.controlLength, length)..<length, memoryType: bar.memoryType, isVerified: bar.isTypeVerified)
-    let control = MappedPart(range: 0..<payload.range.lowerBound, memoryType: .uncached, isVerified: false)
-    return payload.range.isEmpty ? [control] : [control, payload]
+    if case .bar(let bar) = backing { return bar.parts }
+    return [MappedPart(range: 0..<length, memoryType: .writeBack, isVerified: false)]
   }
 
   /// - Parameter metadata: whole lines that nobody writes meanwhile; they are written again with what they hold.

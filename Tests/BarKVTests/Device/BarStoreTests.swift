@@ -127,6 +127,19 @@ import Testing
     let store = try create()
     #expect(store.persistence.reason.contains(words), "\(store.persistence.reason)")
     #expect(store.medium.uncachedBytes == uncachedBytes)
+    #expect(store.mapping.map(\.isVerified) == [true, true])
+    #expect(store.mapping[0] == MappedPart(range: 0..<4096, memoryType: .uncached, isVerified: true))
+    try store.put("value", for: "key")
+    #expect(try store.getString("key") == "value")
+  }
+
+  /// Somebody else has the control page mapped write-combining, and so this mapping is that, too.
+  @Test func theControlPageIsNotUncached() throws {
+    try addFunction()
+    try sysfs.setMemoryTypes("PAT: [mem 0x0000004000000000-0x0000004000100000] write-combining\n")
+    let store = try create()
+    #expect(store.persistence.reason.contains("control page is writeCombining"), "\(store.persistence.reason)")
+    #expect(store.mapping[0].memoryType == .writeCombining)
     try store.put("value", for: "key")
     #expect(try store.getString("key") == "value")
   }
