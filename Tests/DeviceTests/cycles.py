@@ -24,7 +24,7 @@ class KillLoop:
     def run(self, cycles: int) -> None:
         for number in range(cycles):
             self._cycle(number)
-        with self._testbed.boot(self._cpus[0]) as machine:
+        with self._testbed.boot(self._cpus[-1]) as machine:
             self._check(machine)
 
     def _check(self, machine: Machine) -> None:

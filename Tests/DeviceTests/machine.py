@@ -61,7 +61,7 @@ class Machine:
 
     BOOT_SECONDS = 120
 
-    def __init__(self, build: Path, backing: Backing, programs: list[str], cpu: str = "max"):
+    def __init__(self, build: Path, backing: Backing, programs: list[str], cpu: str = "max", cores: int = 1):
         self._backing = backing
         self._console = backing.directory / "console.log"
         self._trace = backing.directory / "trace.log"
@@ -74,7 +74,7 @@ class Machine:
         self._number = 0
         started = time.monotonic()
         self._process = subprocess.Popen(
-            self._arguments(build, cpu), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            self._arguments(build, cpu, cores), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             preexec_fn=_end_with_parent)
         try:
             for port in self._sockets():
@@ -182,9 +182,9 @@ class Machine:
             text += "\n".join(self._console.read_text(errors="replace").splitlines()[-20:])
         return text or "it says nothing"
 
-    def _arguments(self, build: Path, cpu: str) -> list[str]:
+    def _arguments(self, build: Path, cpu: str, cores: int) -> list[str]:
         arguments = [
-            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-M", "q35,nvdimm=on", "-cpu", cpu, "-smp", "2",
+            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-M", "q35,nvdimm=on", "-cpu", cpu, "-smp", str(cores),
             "-m", "512,slots=4,maxmem=4G", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", str(build / "kernel/vmlinuz"), "-initrd", str(build / "initrd.cpio"),
             "-append", " ".join([*KERNEL_OPTIONS, f"ports={len(self._channels())}"]),

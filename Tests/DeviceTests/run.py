@@ -40,7 +40,7 @@ class Run:
         """Counts what reaches the bus, where there is a Persistent Memory Region."""
         for store in self.testbed.stores:
             if store.medium.domain == "pmrStatusRead":
-                with self.testbed.boot(CPUS[0]) as machine:
+                with self.testbed.boot(CPUS[-1]) as machine:
                     run_trace(machine, store)
 
     @property
@@ -51,7 +51,7 @@ class Run:
             tally = store.tally
             lines.append(
                 f"{store.medium.name:8} {tally.checks:6}  {tally.acknowledged:19,}  {tally.checked:25,}  {tally.lost:4}")
-        by_cpu = ", ".join(f"{name} {count}" for name, count in self._loop.cycles_by_cpu.items())
+        by_cpu = "; ".join(f"{name} {count}" for name, count in self._loop.cycles_by_cpu.items())
         lines.append(f"cycles by processor: {by_cpu}")
         lines.append(
             f"{self._loop.cycles} cycles, {self._faults} faults under load, "

@@ -21,7 +21,8 @@ class Testbed:
 
     def boot(self, cpu: CPU) -> Machine:
         """A machine with its media prepared."""
-        machine = Machine(self._build, self._backing, [store.medium.name for store in self.stores], cpu.arguments)
+        programs = [store.medium.name for store in self.stores]
+        machine = Machine(self._build, self._backing, programs, cpu.arguments, cpu.cores)
         try:
             check_flags(machine, cpu)
             for store in self.stores:
