@@ -6,6 +6,7 @@ Exit code 0: all was as it should be; 1: something was not; 2: the arguments are
 import argparse
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -18,6 +19,8 @@ from run import Run
 
 def main() -> int:
     arguments = parse_arguments()
+    # As an interruption does, it ends the machine and takes the media away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # Sockets' paths must be short.
     directory = Path(tempfile.mkdtemp(prefix="barkv-device.", dir=arguments.directory or roomy_directory()))
     print(f"seed {arguments.seed}, {arguments.cycles} cycles, media in {directory}", flush=True)

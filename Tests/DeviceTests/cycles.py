@@ -42,14 +42,11 @@ class KillLoop:
                 self._check(machine)
             for store in self._testbed.stores:
                 store.start(self._workload(generator, number, store), machine)
-            # Mostly from the first write on; now and then while the stores are opened and recovered.
             if generator.randrange(6) > 0:
-                for store in self._testbed.stores:
-                    store.wait_for_acknowledgement(machine)
-            time.sleep(generator.uniform(0, 0.6))
-            for store in self._testbed.stores:
-                if store.has_ended(machine):
-                    raise DeviceTestError(f"{store.medium.address}: the writing ended by itself: {store.error(machine)}")
+                self._let_write(machine, generator.uniform(0, 0.6))
+            else:
+                # While programs start, and stores are opened and recovered.
+                time.sleep(generator.uniform(0, 0.6))
             machine.kill()
         for store in self._testbed.stores:
             store.note_output(machine)
@@ -57,6 +54,15 @@ class KillLoop:
         self.cycles_by_cpu[cpu.name] += 1
         workloads = ", ".join(f"{store.medium.name} {store.workload.name}" for store in self._testbed.stores if store.workload)
         print(f"  cycle {number + 1:2}: {cpu.name}, booted in {machine.boot_seconds:.1f} s; {workloads}", flush=True)
+
+    def _let_write(self, machine: Machine, seconds: float) -> None:
+        """Waits from the moment when all have written something, and fails if one has ended."""
+        for store in self._testbed.stores:
+            store.wait_for_acknowledgement(machine)
+        time.sleep(seconds)
+        for store in self._testbed.stores:
+            if store.has_ended(machine):
+                raise DeviceTestError(f"{store.medium.address}: the writing ended by itself: {store.error(machine)}")
 
     def _workload(self, generator: random.Random, number: int, store: Store) -> Workload:
         seed = f"{self._seed}/{number}/{store.medium.name}"
