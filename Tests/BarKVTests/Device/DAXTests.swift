@@ -33,35 +33,59 @@ import Testing
     #expect(forced?.level == .deviceAccepted && forced?.domain == .readBack)
   }
 
-  /// A folder that looks like sysfs, in which the character device 1:5 (`/dev/zero`, whose mappings are memory of its
-  /// mapper) is one of DAX at `place`.
+  /// A device node of a test's own, which goes when this goes: the character device 1:5, as `/dev/zero` is, whose mappings are
+  /// memory of its mapper. The one in `/dev` may be locked by another test.
+  private final class Node {
+    let path = "/tmp/barkv-node-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
+
+    /// - Returns: `nil` where this process may make none, or none that can be opened.
+    init?() {
+      guard unsafe mknod(path, S_IFCHR | 0o600, 1 << 8 | 5) == 0 else { return nil }
+      let descriptor = unsafe open(path, O_RDWR | O_CLOEXEC)
+      guard descriptor >= 0 else {
+        unsafe unlink(path)
+        return nil
+      }
+      close(descriptor)
+    }
+
+    deinit { unsafe unlink(path) }
+  }
+
+  /// A folder that looks like sysfs, in which the character device 1:5 is one of DAX at `place`.
   private func sysfs(_ place: String, size: Int) throws -> FakeSysfs {
     let sysfs = try FakeSysfs()
     try sysfs.addDAXDevice(place, major: 1, minor: 5, size: size)
     return sysfs
   }
 
-  @Test(arguments: [
-    ("platform/ndbus0/dax0.0", PersistenceDomain.cacheFlush, PersistenceLevel.persistent),
-    ("platform/hmem.0/dax0.0", .cacheFlush, .process), ("pci0000:00/0000:00:10.0/dax0.0", .readBack, .deviceAccepted),
-  ]) func aDevice(place: String, domain: PersistenceDomain, level: PersistenceLevel) throws {
+  @Test(
+    .enabled(if: DAXTests.Node() != nil, "device nodes are made by root"),
+    arguments: [
+      ("platform/ndbus0/dax0.0", PersistenceDomain.cacheFlush, PersistenceLevel.persistent),
+      ("platform/hmem.0/dax0.0", .cacheFlush, .process), ("pci0000:00/0000:00:10.0/dax0.0", .readBack, .deviceAccepted),
+    ]) private func aDevice(place: String, domain: PersistenceDomain, level: PersistenceLevel) throws
+  {
     let sysfs = try sysfs(place, size: 2 << 20)
+    let node = try #require(Node())
+    let address = try StoreAddress("dax:\(node.path)")
     var options = StoreOptions()
     options.sysfs = sysfs.root
     if domain == .readBack {
-      guard case .deviceUnusable = storeError({ _ = try Store.create(at: "dax:/dev/zero", options: options) }) else {
+      guard case .deviceUnusable = storeError({ _ = try Store.create(at: address, options: options) }) else {
         Issue.record("a BAR mapped write-back was taken unasked")
         return
       }
       options.acceptsCachedBar = true
     }
-    let store = try Store.create(at: "dax:/dev/zero", options: options)
+    let store = try Store.create(at: address, options: options)
     #expect(store.persistence.domain == domain && store.persistence.level == level)
     #expect(store.statistics.regionBytes == 2 << 20)
     for number in 0..<100 { try store.put(value(number, length: 100), for: key(number)) }
     #expect(try store.get(key(8)) == value(8, length: 100))
     #expect(try store.verify().isSound)
     try store.close()
+    withExtendedLifetime(node) {}
   }
 
   @Test func whatIsNotOnDAX() throws {
