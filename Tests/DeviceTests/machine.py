@@ -28,6 +28,10 @@ class DeviceTestError(Exception):
     """The machine did not do what it was asked for, or a store is not as it should be."""
 
 
+class BootError(DeviceTestError):
+    """The machine did not come as far as the first command."""
+
+
 @dataclass(frozen=True)
 class Result:
     """What a command in the guest printed, and how it ended."""
@@ -83,7 +87,7 @@ class Machine:
         except BaseException as error:
             self.kill()
             if isinstance(error, TimeoutError):
-                raise DeviceTestError(f"the machine does not start: {self._last_words()}") from error
+                raise BootError(f"the machine does not start: {self._last_words()}") from error
             raise
         self.boot_seconds = time.monotonic() - started
 
@@ -170,7 +174,7 @@ class Machine:
         ready = b"@@ready\n"
         place = self._commands.find(ready, self.BOOT_SECONDS)
         if place is None:
-            raise DeviceTestError(f"the machine does not boot: {self._last_words()}")
+            raise BootError(f"the machine does not boot: {self._last_words()}")
         self._commands.take(place + len(ready))
 
     def _last_words(self) -> str:

@@ -4,13 +4,15 @@ from pathlib import Path
 
 from cpus import CPU, check_flags
 from judgement import format_dump
-from machine import Backing, Machine
+from machine import Backing, BootError, Machine
 from media import Medium
 from store import Store
 
 
 class Testbed:
     """What machines are made of, and the stores on their media."""
+
+    BOOT_ATTEMPTS = 3
 
     def __init__(self, build: Path, backing: Backing, media: list[Medium]):
         self._build = build
@@ -21,8 +23,7 @@ class Testbed:
 
     def boot(self, cpu: CPU) -> Machine:
         """A machine with its media prepared."""
-        programs = [store.medium.name for store in self.stores]
-        machine = Machine(self._build, self._backing, programs, cpu.arguments, cpu.cores)
+        machine = self._start(cpu)
         try:
             check_flags(machine, cpu)
             for store in self.stores:
@@ -31,6 +32,16 @@ class Testbed:
             machine.kill()
             raise
         return machine
+
+    def _start(self, cpu: CPU) -> Machine:
+        """Starts a machine, again if its kernel does not come up: on a busy host an emulated one may wait for ever."""
+        programs = [store.medium.name for store in self.stores]
+        for _ in range(self.BOOT_ATTEMPTS - 1):
+            try:
+                return Machine(self._build, self._backing, programs, cpu.arguments, cpu.cores)
+            except BootError as error:
+                print(f"  starting the machine again: {error}", flush=True)
+        return Machine(self._build, self._backing, programs, cpu.arguments, cpu.cores)
 
     def keep_evidence(self) -> None:
         """Writes, beside the media, what is expected of the stores that are not checked yet."""
