@@ -14,6 +14,9 @@ from workload import Load, Workload, Writers
 class KillLoop:
     """Cycles on all media at once, each with another processor than the one before."""
 
+    # The most that a load writes in a cycle: about 10 MB, so that no store runs full, however fast the host is.
+    LINES = 20_000
+
     def __init__(self, testbed: Testbed, cpus: list[CPU], seed: str):
         self._testbed = testbed
         self._cpus = cpus
@@ -68,4 +71,4 @@ class KillLoop:
         seed = f"{self._seed}/{number}/{store.medium.name}"
         if generator.randrange(3) == 0:
             return Writers(seed, self._testbed.program)
-        return Load(seed, generator.choice([1, 1, 1, 7, 64]))
+        return Load(seed, generator.choice([1, 1, 1, 7, 64]), self.LINES)

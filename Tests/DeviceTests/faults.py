@@ -14,6 +14,8 @@ from workload import Load
 DEVICE_FAILED = 74
 # The longest that a call may take to notice: far more than one barrier, far less than a hang.
 NOTICE_SECONDS = 20
+# More than a load can write until its device is gone.
+LINES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def run_fault(machine: Machine, store: Store, fault: Fault, seed: str) -> None:
     """Loses the medium under a load, which has to end with the right code, and checks what was acknowledged."""
     title = f"{store.medium.address}, {fault.name}"
     generator = random.Random(f"{seed}/{title}")
-    store.start(Load(f"{seed}/{title}", generator.choice([1, 7])), machine)
+    store.start(Load(f"{seed}/{title}", generator.choice([1, 7]), LINES), machine)
     store.wait_for_acknowledgement(machine)
     time.sleep(generator.uniform(0, 0.5))
     fault.inject(machine)

@@ -33,16 +33,17 @@ class Workload(ABC):
 
 
 class Load(Workload):
-    """`kvcli load`, fed with entries without end that are drawn from a seed.
+    """`kvcli load`, fed with entries that are drawn from a seed; after the last one it waits for more.
 
     Keys come again, so that there are overwrites; most values are short, some go to an extent.
     """
 
     KEYS = 4000
 
-    def __init__(self, seed: str, group_size: int):
+    def __init__(self, seed: str, group_size: int, limit: int):
         self.name = f"load by {group_size}"
         self._group_size = group_size
+        self._limit = limit
         self._random = random.Random(seed)
         self._entries: list[tuple[bytes, bytes]] = []
 
@@ -50,7 +51,7 @@ class Load(Workload):
         return f"kvcli load {address} - --hex --batch {self._group_size} --acknowledge"
 
     def input(self) -> Iterator[bytes]:
-        while True:
+        while len(self._entries) < self._limit:
             # What was drawn is kept for the judgement.
             drawn = [self._draw() for _ in range(50)]
             self._entries += drawn
