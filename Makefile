@@ -25,8 +25,12 @@ CRASH_BUILD := BARKV_CRASH_RIG=1 $(SWIFT) build -c release -Xswiftc -enable-test
   --product crashrig
 CRASH_RIG := .build-crash/release/crashrig --directory .build-crash
 # Different states that `make test` judges: a minute or so on two processors.
-CRASH_STATES ?= 1500000
+CRASH_STATES ?= 400000
 crash: SECONDS ?= 600
+
+# How often the emulated machine is killed, and what decides the moments; `make test-device CYCLES=100 SEED=…`.
+test-device: CYCLES ?= 24
+test-device-quick: CYCLES ?= 6
 
 # Work of the benchmarks; `make bench RECORDS=1000000` changes it.
 bench: RECORDS ?= 10000000
@@ -37,8 +41,8 @@ bench-quick: ROUNDS ?= 3
 bench-quick: THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan fuzz crash mutate build release format \
-  lint bench-quick bench clean
+.PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan test-device test-device-quick fuzz \
+  crash mutate build release format lint bench-quick bench bench-devices clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +77,12 @@ test-tsan-release: setup
 test-asan: setup ## the tests under AddressSanitizer; a debug build would miss raw loads out of bounds
 	$(ASAN_ENVIRONMENT) $(SWIFT) test $(RELEASE_TESTS) --sanitize=address --scratch-path .build-asan
 
+test-device: setup ## stores on PCIe BARs and persistent memory in an emulated machine that is killed CYCLES=24 times
+	@Scripts/device/test --cycles $(CYCLES) $(if $(SEED),--seed $(SEED))
+
+test-device-quick: setup ## the same, with fewer kills
+	@Scripts/device/test --cycles $(CYCLES) $(if $(SEED),--seed $(SEED))
+
 fuzz: setup ## damaged and malicious images, by libFuzzer; `make fuzz SECONDS=600` for longer
 	@Scripts/fuzz $(SECONDS)
 
@@ -95,5 +105,8 @@ bench-quick: setup ## 1 M records: BarKV and kvcli bench against raw loops in C
 bench: setup ## 10 M records, two threads: takes a quarter of an hour and 13 GiB of memory
 	@Scripts/bench --records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
 
+bench-devices: setup ## puts by threads and barrier, gets from a copy of slow memory, on pretended devices
+	@Scripts/bench-devices
+
 clean: ## remove everything that was built
-	rm -rf .build .build-crash .build-mutants .build-tsan .build-asan .build-fuzz Benchmarks/.build
+	rm -rf .build .build-crash .build-mutants .build-tsan .build-asan .build-fuzz .build-device Benchmarks/.build

@@ -20,7 +20,8 @@ let damageTests: [Target] = [
   .testTarget(
     name: "DamageTests", dependencies: ["BarKV", "CBarKV"], path: "Tests/BarKVTests",
     exclude: [
-      "API", "Faults", "ConcurrencyTests.swift", "KillLoopTests.swift", "ModelTests.swift", "SegmentReuseTests.swift",
+      "API", "Device", "Faults", "ConcurrencyTests.swift", "KillLoopTests.swift", "ModelTests.swift",
+      "SegmentReuseTests.swift",
       "StoreBasicsTests.swift",
     ], swiftSettings: strict),
   .testTarget(

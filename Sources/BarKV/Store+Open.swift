@@ -2,23 +2,33 @@ extension Store {
   /// Creates a store of `size` bytes at `address` and opens it.
   ///
   /// - Parameters:
-  ///   - size: the region's size: 8 KiB to 64 TiB, a multiple of 64. Its blocks are allocated at once.
+  ///   - size: the region's size: 8 KiB to 64 TiB, a multiple of 64. A file's blocks are allocated at once. A device's
+  ///     store takes the device's whole size: `nil` stands for that, and no other size is taken.
   ///   - options: settings; ``StoreOptions/segmentSize`` becomes part of the format.
-  ///   - replacing: whether a file that exists, and is not open elsewhere, is overwritten.
-  /// - Throws: ``StoreError/unsupportedMedium(_:)``, ``StoreError/alreadyExists(_:)``, ``StoreError/invalidSize(bytes:reason:)``,
+  ///   - replacing: whether a file that exists, or a device that is not blank, and is not open elsewhere, is overwritten.
+  /// - Throws: ``StoreError/invalidAddress(_:)``, ``StoreError/unsupportedMedium(_:)``, ``StoreError/noSuchDevice(_:)``,
+  ///   ``StoreError/deviceUnusable(_:reason:remedy:)``, ``StoreError/alreadyExists(_:)``, ``StoreError/invalidSize(bytes:reason:)``,
   ///   ``StoreError/invalidOption(_:)``, ``StoreError/busy(path:owner:)``, ``StoreError/system(call:errno:)``.
-  /// - Complexity: the allocation of `size` bytes; three barriers.
+  /// - Complexity: the allocation of `size` bytes, on a device their writing; three barriers, on a device six.
   public static func create(
-    at address: StoreAddress, size: Int, options: StoreOptions = StoreOptions(), replacing: Bool = false
+    at address: StoreAddress, size: Int? = nil, options: StoreOptions = StoreOptions(), replacing: Bool = false
   ) throws(StoreError) -> Store {
     try address.validate()
     try options.validate()
-    let geometry = try Geometry(regionBytes: size, segmentSize: options.segmentSize)
+    // Before anything is touched: what was there must not be lost to a size that no store can have.
+    if let size { _ = try Geometry(regionBytes: size, segmentSize: options.segmentSize) }
     let medium: Medium
     do throws(StoreError) {
-      medium = try Medium.createFile(path: address.path, size: size, replacing: replacing, domain: options.domain)
+      medium = try Medium.create(at: address, size: size, replacing: replacing, options: options)
     } catch {
-      throw naming(error)
+      throw naming(error, at: address)
+    }
+    let geometry: Geometry
+    do throws(StoreError) {
+      geometry = try Geometry(regionBytes: medium.length, segmentSize: options.segmentSize)
+    } catch {
+      medium.unmap()
+      throw error
     }
     return try create(on: medium, geometry: geometry, path: address.path, options: options)
   }
@@ -70,7 +80,9 @@ extension Store {
   /// - Parameters:
   ///   - access: ``Access/readWrite`` takes the store for this `Store` alone. ``Access/readOnly`` maps the region for
   ///     reading, writes nothing, and shares the store with other readers.
-  /// - Throws: ``StoreError/noSuchStore(_:)``, ``StoreError/busy(path:owner:)``, ``StoreError/permissionDenied(_:)``,
+  /// - Throws: ``StoreError/noSuchStore(_:)``, ``StoreError/noSuchDevice(_:)``,
+  ///   ``StoreError/deviceUnusable(_:reason:remedy:)``, ``StoreError/unsupportedMedium(_:)``,
+  ///   ``StoreError/busy(path:owner:)``, ``StoreError/permissionDenied(_:)``,
   ///   ``StoreError/notAStore(_:)``, ``StoreError/wrongByteOrder``,
   ///   ``StoreError/unsupportedVersion(found:supported:)``, ``StoreError/unsupportedFeatures(_:)``,
   ///   ``StoreError/sizeMismatch(recorded:found:)``, ``StoreError/corrupt(_:)``, ``StoreError/system(call:errno:)``.
@@ -79,11 +91,12 @@ extension Store {
     at address: StoreAddress, access: Access = .readWrite, options: StoreOptions = StoreOptions()
   ) throws(StoreError) -> Store {
     try address.validate()
+    try options.validate()
     let medium: Medium
     do throws(StoreError) {
-      medium = try Medium.openFile(path: address.path, access: access, domain: options.domain)
+      medium = try Medium.open(at: address, access: access, options: options)
     } catch {
-      throw naming(error)
+      throw naming(error, at: address)
     }
     do throws(StoreError) {
       return try Recovery.open(medium, path: address.path, access: access, options: options)
@@ -94,8 +107,9 @@ extension Store {
   }
 
   /// Adds to a `busy` error who the owner is, where the store says.
-  private static func naming(_ error: StoreError) -> StoreError {
-    guard case .busy(let path, _) = error else { return error }
+  private static func naming(_ error: StoreError, at address: StoreAddress) -> StoreError {
+    // A device's owner is in its region, which is not mapped for this.
+    guard case .busy(let path, _) = error, address.place == .file else { return error }
     return .busy(path: path, owner: Manifest.owner(ofFileAt: path))
   }
 }

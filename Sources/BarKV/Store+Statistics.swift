@@ -24,6 +24,7 @@ extension Store {
       UInt64(log.space.reservedSegments) * UInt64(geometry.segmentSize), result.freeBytes)
     result.keyCount = log.keyCount
     result.barrierCount = medium.barrierCount
+    result.mirror = medium.mirror?.statistics
     result.writeCount = writes.value
     result.sequence = log.sequence.load(ordering: .relaxed)
     result.ownerEpoch = log.ownerEpoch

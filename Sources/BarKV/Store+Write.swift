@@ -318,7 +318,6 @@ extension Store {
         // Even where no segment was gained: copies leave room in theirs, which tombstones may use.
         return try body()
       } catch {
-        if !(error == .full && (hasGained || (purpose == .delete && attempt < 100))), purpose == .delete { maintenance.dumpState("refused delete attempt \(attempt)") }
         guard error == .full, hasGained || (purpose == .delete && attempt < 100) else { throw error }
       }
       if attempt > 4 { sleepFor(microseconds: 100) }

@@ -7,7 +7,7 @@ public enum StoreError: Error, Sendable, Equatable {
 
   /// The text is no store address.
   case invalidAddress(String)
-  /// The address names a medium that this build cannot open.
+  /// The address names something that is no medium of the kind it says: a `dax:` address of what is not on DAX.
   case unsupportedMedium(String)
   /// An option is outside its range.
   case invalidOption(String)
@@ -18,6 +18,11 @@ public enum StoreError: Error, Sendable, Equatable {
 
   /// Nothing exists at the address.
   case noSuchStore(String)
+  /// No function of the PCI bus has the address.
+  case noSuchDevice(String)
+  /// The device at the address cannot hold a store, or not in the state that it is in: why, and what to do, where something
+  /// can be done.
+  case deviceUnusable(String, reason: String, remedy: String?)
   /// Something exists where a store was to be created.
   case alreadyExists(String)
   /// The operating system refused the access.
@@ -77,15 +82,19 @@ extension StoreError: CustomStringConvertible {
   public var description: String {
     switch self {
     case .invalidAddress(let text):
-      "“\(text)” is no store address: give a path, or file:PATH."
+      "“\(text)” is no store address: give PATH, file:PATH, dax:PATH, pci:DDDD:BB:DD.F/BAR or pmr:DDDD:BB:DD.F."
     case .unsupportedMedium(let text):
-      "“\(text)” names a medium that this build cannot open: use a file (PATH or file:PATH)."
+      "“\(text)” is not on DAX: name a device DAX node or a file on a DAX file system, or use file:PATH."
     case .invalidOption(let reason):
       "An option is out of range: \(reason)."
     case .invalidSize(let bytes, let reason):
       "A region of \(bytes) bytes cannot hold a store: \(reason)."
     case .noSuchStore(let path):
       "There is no store at \(path): create one first."
+    case .noSuchDevice(let address):
+      "No PCI function has the address of \(address): look at the bus with kvcli devices."
+    case .deviceUnusable(let address, let reason, let remedy):
+      "\(address) cannot be used: \(reason)." + (remedy.map { " What to do: \($0)." } ?? "")
     case .alreadyExists(let path):
       "\(path) exists already: open it, choose another path, or replace it explicitly."
     case .permissionDenied(let path):

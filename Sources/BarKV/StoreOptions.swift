@@ -68,6 +68,26 @@ public struct StoreOptions: Sendable {
   /// The size of a segment in bytes for a store being created: a power of two, or `nil` to choose by the region's size.
   public var segmentSize: Int?
 
+  /// Whether a `dax:` device is taken that is a PCIe device's memory, mapped write-back. Default: `false`: such a mapping is
+  /// outside the bus's coherency, writes reach the device only as lines are written back, and no standard says when they
+  /// have arrived.
+  public var acceptsCachedBar: Bool = false
+
+  /// The most bytes of DRAM that hold a copy of a BAR's pages, for reading: 0 for none, and no less than 128 KiB otherwise.
+  /// Default: 256 MiB.
+  ///
+  /// Reading a BAR costs a microsecond a word; its copy costs what DRAM does. A page of 4 KiB is read from the device when it
+  /// is first touched, and again after it was dropped to keep within the budget, oldest first. Not used where the mapping is
+  /// cached (files and DAX), nor where the system grants no `userfaultfd` that serves the kernel's own accesses, as it does
+  /// to root: then the BAR is read in place.
+  public var mirrorBytes: Int = 256 << 20
+
+  /// A device to pretend that the store is on, for measuring; `nil` for none.
+  @_spi(Simulation) public var simulatedDevice: SimulatedDevice?
+
+  /// Where sysfs is mounted, by which devices are found and brought up. Default: `/sys`; tests give a tree of their own.
+  public var sysfs: String = "/sys"
+
   /// Default settings.
   public init() {}
 
@@ -81,5 +101,7 @@ public struct StoreOptions: Sendable {
     guard (0...(1 << 30)).contains(deferredBytes) else {
       throw .invalidOption("deferredBytes is 0 to 1 GiB, not \(deferredBytes)")
     }
+    guard mirrorBytes >= 0 else { throw .invalidOption("mirrorBytes is 0 or more, not \(mirrorBytes)") }
+    guard !sysfs.isEmpty, !sysfs.utf8.contains(0) else { throw .invalidOption("sysfs is the path of a folder") }
   }
 }

@@ -18,8 +18,9 @@ public struct StoreStatistics: Sendable, Hashable {
   public internal(set) var runBytes: UInt64 = 0
   /// The number of the index's runs that are in force.
   public internal(set) var runCount: Int = 0
-  /// The `liveBytes` at which puts of new keys are refused, if what is added is like what is there; in a store without keys,
-  /// if each key takes 128 bytes.
+  /// The `liveBytes` that the store is made to hold, if what is added is like what is there; in a store without keys, if each
+  /// key takes 128 bytes. Puts of new keys are refused there, or a twentieth above where there are 128 segments or more:
+  /// that keeps overwriting cheap.
   ///
   /// An estimate: from the segments that there are, those that puts leave, the index's 8.6 bytes a key, and the share of
   /// records and extents in what lives now. It presumes that compaction packs what lives; a store that is filled with keys
@@ -63,8 +64,22 @@ public struct StoreStatistics: Sendable, Hashable {
   public internal(set) var runBytesWritten: UInt64 = 0
   /// The bytes of live records that compaction copied since the store was opened.
   public internal(set) var copiedBytes: UInt64 = 0
+  /// What the region's copy in DRAM holds; `nil` where the region is read in place.
+  public internal(set) var mirror: MirrorStatistics?
   /// The domain and level of durability, and why.
   public internal(set) var persistence: Persistence
+}
+
+/// The figures of a copy in DRAM of a region that is slow to read. In bytes; a page is 4 KiB.
+public struct MirrorStatistics: Sendable, Hashable {
+  /// The most that it may hold.
+  public internal(set) var budgetBytes: UInt64 = 0
+  /// What it holds.
+  public internal(set) var residentBytes: UInt64 = 0
+  /// What was read from the device since the store was opened.
+  public internal(set) var filledBytes: UInt64 = 0
+  /// What was dropped to stay within the budget, or to look at the device again.
+  public internal(set) var droppedBytes: UInt64 = 0
 }
 
 /// Damage found by recovery or by ``Store/verify()``.

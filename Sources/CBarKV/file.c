@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 int barkv_errno(void) { return errno; }
@@ -45,6 +47,25 @@ int barkv_allocate(int fd, int64_t length) {
 void *barkv_map(int fd, size_t length, bool writable) {
   void *address = mmap(NULL, length, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
   return address == MAP_FAILED ? NULL : address;
+}
+
+void *barkv_reserve(size_t length) {
+  void *address = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return address == MAP_FAILED ? NULL : address;
+}
+
+int barkv_map_over(void *address, int fd, size_t offset, size_t length, bool writable) {
+  int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+  void *mapped = mmap(address, length, protection, MAP_SHARED | MAP_FIXED, fd, (off_t)offset);
+  return mapped == MAP_FAILED ? errno : 0;
+}
+
+bool barkv_is_character_device(int fd, uint32_t *major_number, uint32_t *minor_number) {
+  struct stat status;
+  if (fstat(fd, &status) != 0 || !S_ISCHR(status.st_mode)) return false;
+  *major_number = major(status.st_rdev);
+  *minor_number = minor(status.st_rdev);
+  return true;
 }
 
 void barkv_dont_fork(void *address, size_t length) { madvise(address, length, MADV_DONTFORK); }

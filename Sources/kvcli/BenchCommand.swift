@@ -1,5 +1,5 @@
 import ArgumentParser
-import BarKV
+@_spi(Simulation) import BarKV
 
 /// `kvcli bench`: measures a store.
 struct BenchCommand: ParsableCommand {
@@ -64,6 +64,21 @@ struct BenchCommand: ParsableCommand {
     transform: Workload.list)
   var workloads = Workload.allCases
 
+  @Option(
+    help: ArgumentHelp(
+      "Pretend that the store is on a device whose barrier takes that much longer; STORE is a file.",
+      valueName: "nanoseconds"))
+  var simulateBarrier: UInt64?
+
+  @Option(
+    help: ArgumentHelp(
+      "Pretend that a line of 64 bytes of the region takes that much longer to read.", valueName: "nanoseconds"))
+  var simulateRead: UInt64?
+
+  @Option(
+    help: "The most memory for the copy of a region that is slow to read: \(ByteSize.help).", transform: ByteSize.parse)
+  var mirror = 256 << 20
+
   @OptionGroup var report: ReportOptions
 
   func validate() throws {
@@ -74,6 +89,13 @@ struct BenchCommand: ParsableCommand {
       throw ValidationError("--key-size takes \(least) to 65535 for \(records) records.")
     }
     guard (0...1 << 30).contains(valueSize) else { throw ValidationError("--value-size takes 0 to 1073741824.") }
+    let slowest: UInt64 = 1_000_000_000
+    guard (simulateBarrier ?? 0) <= slowest, (simulateRead ?? 0) <= slowest else {
+      throw ValidationError("--simulate-barrier and --simulate-read take 0 to \(slowest).")
+    }
+    guard (simulateBarrier ?? simulateRead) == nil || !target.store.isDevice else {
+      throw ValidationError("A device is simulated on a file, not on another device.")
+    }
     guard (1...256).contains(threads) else { throw ValidationError("--threads takes 1 to 256.") }
     guard (1...1_000_000).contains(batch) else { throw ValidationError("--batch takes 1 to 1000000.") }
     guard !create || size != nil || settings.regionSize != nil else {
@@ -105,9 +127,14 @@ struct BenchCommand: ParsableCommand {
   }
 
   /// A page's first touch is the machine's cost, some microseconds, and no write's: it is paid before the clock starts.
-  private static var options: StoreOptions {
-    var options = StoreOptions()
+  private var options: StoreOptions {
+    var options = target.options
     options.mapsWholeRegion = true
+    options.mirrorBytes = mirror
+    if simulateBarrier != nil || simulateRead != nil {
+      options.simulatedDevice = SimulatedDevice(
+        barrierNanoseconds: simulateBarrier ?? 0, readNanosecondsPerLine: simulateRead ?? 0)
+    }
     return options
   }
 
@@ -115,7 +142,7 @@ struct BenchCommand: ParsableCommand {
   private func openOrCreate() throws -> Store {
     guard create else {
       do {
-        return try Store.open(at: target.store, options: Self.options)
+        return try Store.open(at: target.store, options: options)
       } catch {
         guard case .noSuchStore(let path) = error else { throw error }
         throw Failure(.noInput, "There is no store at \(path): create one first, or give --create.")
@@ -123,9 +150,9 @@ struct BenchCommand: ParsableCommand {
     }
     do {
       let store = try Store.create(
-        at: target.store, size: size ?? settings.regionSize ?? 0, options: Self.options)
+        at: target.store, size: size ?? (target.store.isDevice ? nil : settings.regionSize ?? 0), options: options)
       // The open store lives on without its name, and goes when the process does, however that happens.
-      if !keep { Platform.remove(target.store.path) }
+      if !keep, !target.store.isDevice { Platform.remove(target.store.path) }
       return store
     } catch {
       throw Failure(error.exitStatusOfCreation, error.description)

@@ -11,6 +11,9 @@ struct CreateCommand: ParsableCommand {
       --force is given: then everything in it is lost. A store that is in use is never replaced.
 
         kvcli create cache.kv --size 256MiB
+        kvcli create pmr:0000:01:00.0
+
+      A device is brought up, tried, and cleared: its store takes all of it, and --size can be left out.
 
       A store has one size for life; to move to a larger one, dump it and load the dump.
       """
@@ -18,8 +21,8 @@ struct CreateCommand: ParsableCommand {
 
   @OptionGroup var target: StoreArgument
 
-  @Option(help: "The region's size: \(ByteSize.help).", transform: ByteSize.parse)
-  var size: Int
+  @Option(help: "The region's size: \(ByteSize.help). A device has its own.", transform: ByteSize.parse)
+  var size: Int?
 
   @Option(
     help: ArgumentHelp(
@@ -32,8 +35,12 @@ struct CreateCommand: ParsableCommand {
 
   @OptionGroup var report: ReportOptions
 
+  func validate() throws {
+    guard size != nil || target.store.isDevice else { throw ValidationError("A file needs --size.") }
+  }
+
   func run() throws {
-    var options = StoreOptions()
+    var options = target.options
     options.segmentSize = segmentSize
     do {
       let created = try Store.create(at: target.store, size: size, options: options, replacing: force)

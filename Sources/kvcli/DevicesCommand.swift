@@ -10,8 +10,6 @@ struct DevicesCommand: ParsableCommand {
       For each BAR: whether it can hold a store (“ready”, “not yet”, “no”), why, what to do, and the address that names \
       it. Changes nothing: no driver is unbound, no device enabled. Only “persistent” is a promise that a standard \
       makes; whether the memory behind any other BAR outlives a power cut, or is memory at all, its maker has to say.
-
-      This build cannot open pci: and pmr: addresses yet.
       """
   )
 

@@ -57,6 +57,7 @@ struct InfoCommand: ParsableCommand {
       ("domain", .string(statistics.persistence.domain.rawValue)),
       ("level", .string(statistics.persistence.level.rawValue)),
       ("reason", .string(statistics.persistence.reason)),
+      ("mirror", statistics.mirror.map(Self.json) ?? .null),
       (
         "recovery",
         .object([
@@ -70,6 +71,18 @@ struct InfoCommand: ParsableCommand {
         ])
       ),
     ])
+  }
+
+  private static func json(_ mirror: MirrorStatistics) -> JSON {
+    .object([
+      ("budgetBytes", .count(mirror.budgetBytes)), ("residentBytes", .count(mirror.residentBytes)),
+      ("filledBytes", .count(mirror.filledBytes)), ("droppedBytes", .count(mirror.droppedBytes)),
+    ])
+  }
+
+  private static func words(_ mirror: MirrorStatistics) -> String {
+    "a copy in memory of at most \(Figures.bytes(mirror.budgetBytes)); \(Figures.bytes(mirror.filledBytes)) read from the "
+      + "device by opening"
   }
 
   /// The report for people.
@@ -108,6 +121,7 @@ struct InfoCommand: ParsableCommand {
       ("domain", statistics.persistence.domain.rawValue),
       ("level", statistics.persistence.level.rawValue),
       ("reason", statistics.persistence.reason),
+      ("reads from", statistics.mirror.map(Self.words) ?? "the region itself"),
       ("owner epoch", "\(statistics.ownerEpoch)"),
       ("last owner", recovery.wasClosed ? "closed the store" : "did not close the store; it was recovered"),
       (

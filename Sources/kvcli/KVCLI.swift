@@ -8,7 +8,9 @@ struct KVCLI: ParsableCommand {
     commandName: "kvcli",
     abstract: "Work with BarKV stores: persistent key-value stores in a file or a device's memory.",
     discussion: """
-      A store is named by its address: PATH or file:PATH. Create one first; nothing else ever formats a region.
+      A store is named by its address: PATH or file:PATH for a file, dax:PATH on DAX, pci:DDDD:BB:DD.F/BAR for the \
+      memory behind a PCIe BAR, pmr:DDDD:BB:DD.F for an NVMe Persistent Memory Region. Create one first; nothing else \
+      ever formats a region.
 
         kvcli create cache.kv --size 256MiB
         kvcli put cache.kv greeting hello
@@ -25,7 +27,7 @@ struct KVCLI: ParsableCommand {
     subcommands: [
       CreateCommand.self, PutCommand.self, GetCommand.self, DeleteCommand.self, ExistsCommand.self, LoadCommand.self,
       DumpCommand.self, InfoCommand.self, VerifyCommand.self, RepairCommand.self, CompactCommand.self,
-      BackupCommand.self, BenchCommand.self, DevicesCommand.self,
+      BackupCommand.self, BenchCommand.self, DevicesCommand.self, ProbeCommand.self,
     ]
   )
 

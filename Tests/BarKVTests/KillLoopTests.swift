@@ -75,7 +75,8 @@ private struct KillRun {
     #expect(repeated.isEmpty && found == seen, "seed \(seed): recovery keeps something else than a reader sees")
     #expect(store.count == found.count)
     try store.expectSound("seed \(seed)")
-    KillJudge(workload: KillWorkload(seed: seed), before: contents, messages: messages).expect(found)
+    let judge = KillJudge(workload: KillWorkload(seed: seed), before: contents, messages: messages)
+    for finding in judge.findings(in: found) { Issue.record("seed \(seed): \(finding)") }
     // And once more, after a close.
     try store.close()
     let again = try Store.open(at: file.address)
@@ -110,93 +111,6 @@ private struct KillRun {
     said += process.readAll()
     #expect(try process.wait() == .signal(SIGKILL), "seed \(seed): the writer ended by itself")
     #expect(said.count % KillMessage.bytes == 0)
-    return stride(from: 0, to: said.count - KillMessage.bytes + 1, by: KillMessage.bytes).compactMap { start in
-      KillMessage(said[start..<start + KillMessage.bytes])
-    }
-  }
-}
-
-/// Decides whether what a killed process left is one of the states that it may leave.
-private struct KillJudge {
-  /// A step, and when it began and ended among all messages; `end` is `nil` where the kill came first.
-  private struct Event {
-    var step: KillWorkload.Step
-    var begin: Int
-    var end: Int?
-  }
-
-  private let workload: KillWorkload
-  private let before: Contents
-  /// The steps of each thread that may have changed something, in their order.
-  private var events: [[Event]]
-
-  init(workload: KillWorkload, before: Contents, messages: [KillMessage]) {
-    self.workload = workload
-    self.before = before
-    events = Array(repeating: [], count: KillWorkload.threads)
-    for (time, message) in messages.enumerated() {
-      switch message.phase {
-      case .begins:
-        let step = workload.step(message.number, thread: message.thread)
-        events[message.thread].append(Event(step: step, begin: time, end: nil))
-      case .acknowledged:
-        events[message.thread][events[message.thread].count - 1].end = time
-      case .refused:
-        events[message.thread].removeLast()
-      }
-    }
-  }
-
-  func expect(_ found: Contents) {
-    let known = Set(
-      KillWorkload.allSharedKeys + (0..<KillWorkload.threads).flatMap { KillWorkload.ownKeys(of: $0) })
-    #expect(Set(found.keys).isSubset(of: known), "seed \(workload.seed): a key that nobody wrote")
-    for thread in 0..<KillWorkload.threads { expectOwnKeys(of: thread, found) }
-    for key in KillWorkload.allSharedKeys { expectSharedKey(key, found) }
-  }
-
-  /// The keys that one thread alone writes are as after its last acknowledged step, or all as after the one in flight.
-  private func expectOwnKeys(of thread: Int, _ found: Contents) {
-    let keys = KillWorkload.ownKeys(of: thread)
-    var sure: Contents = [:]
-    for key in keys { sure[key] = before[key] }
-    var maybe = sure
-    for event in events[thread] {
-      sure = maybe
-      for (key, value) in event.step.effects where key.starts(with: Array("own".utf8)) { maybe[key] = value }
-      if event.end != nil { sure = maybe }
-    }
-    let left = found.filter { keys.contains($0.key) }
-    #expect(
-      left == sure || left == maybe,
-      "seed \(workload.seed), thread \(thread): \(Self.difference(left, sure)) from the last acknowledged step")
-    guard let last = events[thread].last, last.end == nil, left != maybe else { return }
-    // The batch in flight is not there, so nothing of it is.
-    for (key, value) in last.step.effects {
-      if let value { #expect(found[key] != value, "seed \(workload.seed), thread \(thread): half a batch") }
-    }
-  }
-
-  /// A key that all write has a value that some step gave it, or none, such that no other acknowledged step came wholly
-  /// after that one.
-  private func expectSharedKey(_ key: [UInt8], _ found: Contents) {
-    var writes: [(begin: Int, end: Int?, value: [UInt8]?)] = [(-1, -1, before[key])]
-    for event in events.joined() {
-      if let value = event.step.effects[key] { writes.append((event.begin, event.end, value)) }
-    }
-    let isPossible = writes.contains { write in
-      write.value == found[key]
-        && !writes.contains { other in
-          guard let end = write.end, other.end != nil else { return false }
-          return other.begin > end
-        }
-    }
-    #expect(isPossible, "seed \(workload.seed): \(String(decoding: key, as: UTF8.self)) has an impossible value")
-  }
-
-  /// How many keys differ.
-  private static func difference(_ first: Contents, _ second: Contents) -> String {
-    let keys = Set(first.keys).union(second.keys).filter { first[$0] != second[$0] }
-    return "\(keys.count) keys differ"
+    return KillMessage.all(in: said)
   }
 }

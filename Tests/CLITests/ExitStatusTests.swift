@@ -113,7 +113,7 @@ import Testing
     ["create", "store", "--size", "99999999TiB"], ["create", "store", "--size", "99999999999999999999"],
     ["load", "store", "--batch", "0"], ["load", "store", "--batch", "x"], ["load", "store", "--format", "xml"],
     ["load", "store", "--acknowledge", "--json"], ["dump", "store", "--format", "csv"], ["info", ""],
-    ["info", "pci:0000:01:00.0/2"], ["info", "dax:/dev/dax0.0"], ["bench", "store", "--size", "1MiB"],
+    ["info", "pci:0000:01:00.0"], ["info", "dax:"], ["bench", "store", "--size", "1MiB"],
     ["bench", "store", "--records", "0"], ["bench", "store", "--workloads", "put,fly"],
     ["bench", "store", "--threads", "0"],
     ["bench", "store", "--key-size", "9"], ["bench", "store", "--workloads", ""],

@@ -28,7 +28,7 @@ import Testing
     return known + Array(repeating: 0, count: 32 - known.count)
   }
 
-  @Test(arguments: [PersistenceModel.writeBack, .writeCombining, .relaxed, .file])
+  @Test(arguments: [PersistenceModel.writeBack, .writeCombining, .relaxed, .statusRead, .regionRead, .file])
   func aLineTearsAnyhow(_ model: PersistenceModel) {
     var image = image(model)
     image.apply(.streamingStore(site: .record, offset: 0, bytes: Self.first), thread: 0)
@@ -84,6 +84,25 @@ import Testing
     #expect(states(image).contains { $0[8] == 2 && $0[0] == 0 })
     image.apply(.barrier(site: .record, range: 0..<256), thread: 0)
     #expect(states(image).contains(line(0)), "a barrier without a read-back proves nothing")
+  }
+
+  /// Only the read that the controller names empties its buffer.
+  @Test(arguments: [
+    (
+      PersistenceModel.statusRead, MediumEvent.readBack(site: .record, offset: 0), MediumEvent.statusRead(site: .record)
+    ), (.regionRead, .statusRead(site: .record), .readBack(site: .record, offset: 0)),
+  ]) func aRegionKeepsWhatWasReadThrough(model: PersistenceModel, other: MediumEvent, barrier: MediumEvent) {
+    var image = image(model)
+    image.apply(.streamingStore(site: .record, offset: 0, bytes: Self.first), thread: 0)
+    image.apply(.fence(site: .record), thread: 0)
+    image.apply(.streamingStore(site: .record, offset: 64, bytes: Self.second), thread: 0)
+    image.apply(other, thread: 0)
+    #expect(states(image).count == 65536)
+    #expect(states(image).contains { $0[8] == 2 && $0[0] == 0 }, "the buffer keeps no order")
+    image.apply(barrier, thread: 0)
+    let states = states(image)
+    #expect(states.count == 256, "what was not fenced was not read through")
+    #expect(states.allSatisfy { $0[0] == 1 })
   }
 
   @Test func aFilesBarrierCoversItsRangeOnly() {

@@ -24,7 +24,7 @@ struct Recording {
   }
 
   func medium() throws(StoreError) -> Medium {
-    try live.medium(domain: image.model.rules.domain, observer: recorder)
+    try live.medium(for: image.model, observer: recorder)
   }
 
   func open() throws(StoreError) -> Store {

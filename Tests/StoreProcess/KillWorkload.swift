@@ -140,6 +140,13 @@ struct KillMessage: Equatable {
     self.number = number
   }
 
+  /// The messages that a process wrote one after the other; half a one at the end counts for nothing.
+  static func all(in bytes: [UInt8]) -> [KillMessage] {
+    stride(from: 0, to: bytes.count - Self.bytes + 1, by: Self.bytes).compactMap {
+      KillMessage(bytes[$0..<$0 + Self.bytes])
+    }
+  }
+
   /// Reads a message.
   init?(_ bytes: ArraySlice<UInt8>) {
     let bytes = Array(bytes)

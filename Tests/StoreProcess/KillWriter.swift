@@ -82,7 +82,10 @@ struct KillWriter: Sendable {
 
   private func tell(_ phase: KillMessage.Phase, _ thread: Int, _ number: Int) {
     let bytes = KillMessage(phase: phase, thread: thread, number: number).encoded
-    guard writeAll(1, bytes, bytes.count) == bytes.count else {
+    // A port of a virtual machine, unlike a pipe, takes nothing while another thread has it full.
+    var count = 0
+    repeat { count = writeAll(1, bytes, bytes.count) } while count == 0
+    guard count == bytes.count else {
       complain("nobody reads")
       exit(1)
     }

@@ -11,10 +11,11 @@ import BarKV
 ///
 /// | arguments | does |
 /// |---|---|
-/// | `write PATH SEED` | writes from four threads until it is killed; see ``KillWriter`` |
+/// | `write STORE SEED` | writes from four threads until it is killed; see ``KillWriter`` |
 /// | `hold PATH readWrite`, `hold PATH readOnly` | opens the store, says so, closes it at the end of standard input |
 /// | `fork PATH` | forks while it has the store open; see ``ForkCheck`` |
 /// | `bus PATH SCENARIO` | meets SIGBUS with and without handlers of its own; see ``BusCheck`` |
+/// | `judge SEED BEFORE MESSAGES AFTER` | says whether what a writer left may be so; see ``KillVerdict`` |
 /// | `barriers PATH` | creates a store and prints what each kind of write costs; see ``BarrierCount`` |
 @main
 struct Main {
@@ -34,7 +35,8 @@ struct Main {
 
   private static func run(_ arguments: [String]) throws {
     guard arguments.count >= 2 else { throw Failure(description: "which command, and which store?") }
-    let address = StoreAddress(path: arguments[1])
+    if arguments[0] == "judge" { return try judge(Array(arguments.dropFirst())) }
+    let address = try StoreAddress(arguments[1])
     switch (arguments[0], arguments.dropFirst(2).first) {
     case ("write", let seed?):
       guard let seed = UInt64(seed) else { throw Failure(description: "\(seed) is no seed") }
@@ -46,6 +48,13 @@ struct Main {
     case ("barriers", nil): try BarrierCount(address).run()
     default: throw Failure(description: "no such command: \(arguments)")
     }
+  }
+
+  private static func judge(_ arguments: [String]) throws {
+    guard arguments.count == 4, let seed = UInt64(arguments[0]) else {
+      throw Failure(description: "judge takes a seed and three files")
+    }
+    try KillVerdict(seed: seed, before: arguments[1], messages: arguments[2], after: arguments[3]).run()
   }
 
   /// Keeps the store open until standard input ends.

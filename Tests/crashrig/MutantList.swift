@@ -6,7 +6,9 @@ import ArgumentParser
 /// The mutants of a build with `-D BARKV_MUTANTS`, for `Scripts/mutate`.
 enum MutantList {
   /// The models of the gate: those with smaller units lose the same writes in more ways.
-  static let models: [PersistenceModel] = [.writeBack, .writeCombining, .uncached, .relaxed, .file]
+  static let models: [PersistenceModel] = [
+    .writeBack, .writeCombining, .uncached, .relaxed, .statusRead, .regionRead, .file,
+  ]
 
   /// Prints a mutant a line: its name, and the models under which the store does anything else for it;
   /// `tests` are those that need no rig.
@@ -40,7 +42,7 @@ enum MutantList {
       if MutantList.damageSites.contains(site) { return false }
       switch self {
       case .dropFlush, .flushWithoutFirstLine, .flushWithoutLastLine: return model.rules.domain == .cacheFlush
-      case .dropReadBack: return model.rules.domain == .readBack
+      case .dropReadBack: return model.rules.domain.isBehindBus
       // Everywhere else a barrier is one of the whole region.
       case .dropSync, .syncWithoutFirstLine, .syncWithoutLastLine: return model == .file
       case .dropWrite, .lateWrite, .dropFence, .dropBarrier: return true
@@ -56,6 +58,8 @@ enum MutantList {
       case .headerOutsideBarrier, .barrierOfLastRecord, .extentBarrierWithoutHeader, .barrierOfLastExtent,
         .sharedBarrierOfLastRange:
         return model == .file
+      case .statusReadLeftOut: return model == .statusRead
+      case .memoryReadLeftOut: return model == .regionRead
       default: return true
       }
     }

@@ -142,6 +142,17 @@ struct Geometry: Sendable, Equatable {
   /// Whether the index is written anew where space is short: of few segments, what is left over in some is too much.
   var rewritesIndex: Bool { segmentCount < 128 }
 
+  /// The most bytes that the runs of so many keys take up, where they are merged in parts: delta runs of half as many entries
+  /// as the base has, and what is written before that which it replaces is gone.
+  func mostRunBytes(keys: Int) -> Int {
+    let whole = runBytes(entries: keys)
+    return whole + whole / 4 * 3
+  }
+
+  /// The segments that come and go while runs are merged and segments wait for readers, where there are many: without them
+  /// compaction would stand still meanwhile.
+  var churn: Int { rewritesIndex ? 0 : segmentCount / 64 }
+
   /// The bytes of a segment that whole runs of the greatest length can use.
   var runPayload: Int { max(1, (segmentSize - extentStart) / roundUp(longestRun, to: extentAlignment)) * longestRun }
 
@@ -159,7 +170,9 @@ struct Geometry: Sendable, Equatable {
 
   /// The most bytes of a run: a quarter of what a segment has for them, so that little is left over at its end.
   var longestRun: Int {
-    let blocks = (segmentSize - extentStart) / 4 - Run.headerBytes
+    // Each starts where an extent may.
+    let quarter = (segmentSize - extentStart) / 4 / extentAlignment * extentAlignment
+    let blocks = quarter - Run.headerBytes
     return Run.headerBytes + max(1, blocks / RunBlock.byteCount) * RunBlock.byteCount
   }
 

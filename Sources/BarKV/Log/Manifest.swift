@@ -39,7 +39,7 @@ struct Manifest: Sendable, Equatable {
 
   /// How many runs a manifest can name: the base of a region full of the shortest records takes an eighth of its segments,
   /// with four runs or more in each.
-  static func runCapacity(segmentCount: Int) -> Int { segmentCount + min(48, segmentCount / 2 + 4) }
+  static func runCapacity(segmentCount: Int) -> Int { segmentCount + min(96, segmentCount / 2 + 4) }
 
   /// The bytes of the longest manifest of a region with so many segments.
   static func longest(segmentCount: Int) -> Int {

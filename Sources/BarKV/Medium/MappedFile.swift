@@ -16,9 +16,13 @@ import SystemPackage
 struct MappedFile: Sendable {
   let descriptor: FileDescriptor
   let isMappedByLibPMem: Bool
+  /// Whether the file has a size that says whether it was cut off: a device has none.
+  var hasSize = true
 
-  /// Opens and locks an existing regular file.
-  static func open(path: String, access: Access) throws(StoreError) -> FileDescriptor {
+  /// Opens and locks an existing regular file, or, where `allowsDevice`, a character device.
+  static func open(
+    path: String, access: Access, allowsDevice: Bool = false
+  ) throws(StoreError) -> FileDescriptor {
     let descriptor: FileDescriptor
     do {
       // Non-blocking: a FIFO at this path must not hang the open. It has no effect on a regular file.
@@ -28,7 +32,8 @@ struct MappedFile: Sendable {
       throw storeError(opening: path, error)
     }
     return try keeping(descriptor) { (descriptor) throws(StoreError) in
-      guard try status(of: descriptor).isRegular else { throw .notAStore(path) }
+      let status = try status(of: descriptor)
+      guard status.isRegular || (allowsDevice && status.isDevice) else { throw .notAStore(path) }
       try lock(descriptor, path: path, exclusive: access == .readWrite)
     }
   }
@@ -89,6 +94,7 @@ struct MappedFile: Sendable {
 
   struct Status {
     var isRegular: Bool
+    var isDevice: Bool
     var size: Int
   }
 
@@ -97,7 +103,8 @@ struct MappedFile: Sendable {
     guard unsafe fstat(descriptor.rawValue, &status) == 0 else {
       throw .system(call: "fstat", errno: barkv_errno())
     }
-    return Status(isRegular: status.st_mode & S_IFMT == S_IFREG, size: Int(status.st_size))
+    let kind = status.st_mode & S_IFMT
+    return Status(isRegular: kind == S_IFREG, isDevice: kind == S_IFCHR, size: Int(status.st_size))
   }
 
   /// Runs `body`, and closes the descriptor if it throws.

@@ -7,36 +7,44 @@ extension Medium {
   ///
   /// - Throws: ``StoreError/noSuchStore(_:)``, ``StoreError/busy(path:owner:)``, ``StoreError/permissionDenied(_:)``,
   ///   ``StoreError/notAStore(_:)`` for what is no regular file or too short, ``StoreError/system(call:errno:)``.
-  static func openFile(path: String, access: Access, domain: StoreOptions.Domain) throws(StoreError) -> Medium {
+  static func openFile(path: String, access: Access, options: StoreOptions) throws(StoreError) -> Medium {
     let descriptor = try MappedFile.open(path: path, access: access)
-    return try map(descriptor, path: path, access: access, domain: domain)
+    return try map(descriptor, path: path, access: access, options: options)
   }
 
   /// Creates the file at `path`, `size` zero bytes, as a medium.
   static func createFile(
-    path: String, size: Int, replacing: Bool, domain: StoreOptions.Domain
+    path: String, size: Int, replacing: Bool, options: StoreOptions
   ) throws(StoreError) -> Medium {
     let descriptor = try MappedFile.create(path: path, size: size, replacing: replacing)
-    return try map(descriptor, path: path, access: .readWrite, domain: domain)
+    return try map(descriptor, path: path, access: .readWrite, options: options)
   }
 
   private static func map(
-    _ descriptor: FileDescriptor, path: String, access: Access, domain: StoreOptions.Domain
+    _ descriptor: FileDescriptor, path: String, access: Access, options: StoreOptions
   ) throws(StoreError) -> Medium {
     do throws(StoreError) {
       let length = try MappedFile.status(of: descriptor).size
       guard length >= lineSize else { throw .notAStore(path) }
       let mapping = try unsafe mapFile(descriptor, length: length, access: access)
-      let persistence = choosePersistence(
-        descriptor: descriptor, length: length, access: access, isPMem: unsafe mapping.isPMem, asked: domain)
+      let simulated = options.simulatedDevice
+      let persistence =
+        simulated?.persistence
+        ?? choosePersistence(
+          descriptor: descriptor, length: length, access: access, isPMem: unsafe mapping.isPMem, asked: options.domain)
       unsafe barkv_dont_fork(mapping.base, length)
       let medium = unsafe Medium(
         base: mapping.base, length: length, isWritable: access == .readWrite, persistence: persistence,
         backing: .file(MappedFile(descriptor: descriptor, isMappedByLibPMem: mapping.isMappedByLibPMem)),
-        sharesBarriers: persistence.domain == .fileSync, observer: nil)
+        sharesBarriers: persistence.domain == .fileSync || simulated != nil, observer: nil,
+        barrierRead: simulated.map { BarrierRead(simulatedNanoseconds: $0.barrierNanoseconds) },
+        mirror: simulated.flatMap { unsafe Mirror.make(of: mapping.base, length: length, simulating: $0, options) })
       do throws(StoreError) {
         try unsafe medium.loss.beginGuard(mapping.base, length: length, isWritable: access == .readWrite)
+        try medium.startMirror()
       } catch {
+        medium.mirror?.close()
+        unsafe MediumLoss.endGuard(mapping.base)
         unsafe MappedFile.unmap(mapping.base, length: length, byLibPMem: mapping.isMappedByLibPMem)
         throw error
       }

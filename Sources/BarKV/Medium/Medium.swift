@@ -14,7 +14,10 @@ import CLibPMem
 final class Medium: @unchecked Sendable {
   // Safe to share: the fields never change after init, apart from the counters, which are atomic.
 
+  /// Where the region is read: the mapping, or the mirror of one that is slow to read.
   private let base: UnsafeMutableRawPointer
+  /// Where the region is written: the mapping.
+  let target: UnsafeMutableRawPointer
   /// The region's size in bytes.
   let length: Int
   /// Whether the region may be written.
@@ -22,12 +25,21 @@ final class Medium: @unchecked Sendable {
   /// The domain, its level, and why.
   let persistence: Persistence
   let backing: Backing
-  private let observer: (any MediumObserver)?
+  let observer: (any MediumObserver)?
+  /// Shares barriers that take long and cover a range.
   private let group: GroupBarrier?
+  /// Shares barriers that take about a microsecond and cover all.
+  private let shared: SharedBarrier?
   /// Whether lines go past the cache.
   private let streams: Bool
-  /// Whether a barrier ends with a load from the region.
-  private let readsBack: Bool
+  /// The read that ends a barrier, where one does.
+  let barrierRead: BarrierRead?
+  /// The first bytes of the region that are mapped uncached: they are written word by word.
+  let uncachedBytes: Int
+  /// What reads are answered from, where the mapping is slow to read.
+  let mirror: Mirror?
+  /// Whether writing takes more than one way of storing.
+  private let isDivided: Bool
   private let barriers = StripedCounter()
   #if BARKV_MUTANTS
     let held = HeldWrites()
@@ -43,6 +55,8 @@ final class Medium: @unchecked Sendable {
   enum Backing {
     /// A file, mapped by libpmem or by mmap.
     case file(MappedFile)
+    /// A PCI function's BAR.
+    case bar(MappedBar)
     /// Memory of this process, for tests and simulated devices.
     case memory
     /// Memory that somebody else owns and frees.
@@ -51,19 +65,26 @@ final class Medium: @unchecked Sendable {
 
   init(
     base: UnsafeMutableRawPointer, length: Int, isWritable: Bool, persistence: Persistence, backing: Backing,
-    sharesBarriers: Bool, observer: (any MediumObserver)?, canVanish: Bool = false
+    sharesBarriers: Bool, observer: (any MediumObserver)?, canVanish: Bool = false, barrierRead: BarrierRead? = nil,
+    uncachedBytes: Int = 0, mirror: Mirror? = nil
   ) {
-    unsafe self.base = base
+    unsafe self.base = mirror?.memory ?? base
+    unsafe target = base
+    self.mirror = mirror
     self.length = length
     self.isWritable = isWritable
     self.persistence = persistence
     self.backing = backing
     self.observer = observer
-    self.group = sharesBarriers ? GroupBarrier() : nil
+    let isBehindBus = persistence.domain.isBehindBus
+    group = sharesBarriers && !isBehindBus ? GroupBarrier() : nil
+    shared = sharesBarriers && isBehindBus ? SharedBarrier() : nil
     self.canVanish = canVanish
     if canVanish { loss.watch() }
-    streams = persistence.domain == .cacheFlush || persistence.domain == .readBack
-    readsBack = persistence.domain == .readBack
+    streams = persistence.domain == .cacheFlush || persistence.domain.isBehindBus
+    self.barrierRead = persistence.domain.isBehindBus ? barrierRead ?? BarrierRead() : nil
+    self.uncachedBytes = uncachedBytes
+    isDivided = uncachedBytes > 0 || mirror != nil
   }
 
   deinit {
@@ -82,12 +103,16 @@ final class Medium: @unchecked Sendable {
 
   /// Unmaps the region and gives up its ownership. No use may follow.
   func unmap() {
+    mirror?.close()
     switch backing {
     case .file(let file):
-      unsafe MediumLoss.endGuard(base)
-      unsafe file.close(mapping: base, length: length)
+      unsafe MediumLoss.endGuard(target)
+      unsafe file.close(mapping: target, length: length)
+    case .bar(let bar):
+      unsafe MediumLoss.endGuard(target)
+      unsafe bar.close(mapping: target)
     case .memory:
-      unsafe base.deallocate()
+      unsafe target.deallocate()
     case .borrowed:
       break
     }
@@ -115,6 +140,7 @@ final class Medium: @unchecked Sendable {
   /// The second half of ``write(_:at:site:)``.
   @inline(__always)
   func store(_ source: UnsafeRawBufferPointer, at offset: Int, site: MediumSite) throws(StoreError) {
+    if isDivided { return try unsafe storeDivided(source, at: offset, site: site) }
     guard let start = source.baseAddress else { return }
     let count = source.count
     if streams {
@@ -157,7 +183,7 @@ final class Medium: @unchecked Sendable {
     // Without it a power cut may keep the acknowledgement's consequences and lose this thread's streamed lines.
     try fence(site: site)
     let range = broken(barrier: range, site: site)
-    if group == nil && observer == nil && !readsBack {
+    if group == nil && observer == nil && barrierRead == nil {
       barriers.add(1)
     } else {
       try slowBarrier(range, site: site)
@@ -169,6 +195,13 @@ final class Medium: @unchecked Sendable {
 
   @inline(never)
   private func slowBarrier(_ range: Range<Int>, site: MediumSite) throws(StoreError) {
+    if let shared {
+      return try shared.join { () throws(StoreError) in
+        barriers.add(1)
+        if observer != nil { try notify(.barrier(site: site, range: range)) }
+        try readBack(site: site)
+      }
+    }
     guard let group else {
       barriers.add(1)
       try notify(.barrier(site: site, range: range))
@@ -177,7 +210,6 @@ final class Medium: @unchecked Sendable {
     try group.join(range) { (all) throws(StoreError) in
       barriers.add(1)
       try notify(.barrier(site: site, range: all))
-      try readBack(site: site)
       if persistence.domain == .fileSync {
         guard unsafe pmem_msync(base + all.lowerBound, all.count) == 0 else {
           throw .outcomeUnknown("msync: \(systemMessage(barkv_errno()))")
@@ -186,14 +218,6 @@ final class Medium: @unchecked Sendable {
         do throws(StoreError) { try checkSize() } catch { throw .outcomeUnknown("the file was cut off") }
       }
     }
-  }
-
-  /// Pushes what was fenced, by any thread, to the device: a read that the device answers overtakes no posted write before it.
-  private func readBack(site: MediumSite) throws(StoreError) {
-    if !readsBack || MediumFault.dropReadBack.isActive(at: site) { return }
-    // The superblock's first line: it is always there, and nothing is written to it.
-    try notify(.readBack(site: site, offset: 0))
-    unsafe _ = barkv_read_back(base)
   }
 
   /// Writes back a range that this thread did not write itself, or wrote before it started: what recovery accepts.
@@ -214,7 +238,7 @@ final class Medium: @unchecked Sendable {
   }
 
   @inline(never)
-  private func notify(_ event: MediumEvent) throws(StoreError) {
+  func notify(_ event: MediumEvent) throws(StoreError) {
     try observer?.observe(event)
   }
 

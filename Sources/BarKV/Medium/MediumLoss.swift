@@ -80,7 +80,7 @@ extension Medium {
 
   /// From here on ``checkPresence()`` compares the word at `offset`, which is never written again, with what it is now.
   func expectPresence(at offset: Int) {
-    guard canVanish else { return }
+    guard canVanish || barrierRead != nil else { return }
     presence.word.store(word(at: offset), ordering: .relaxed)
     presence.offset.store(offset, ordering: .releasing)
   }
@@ -91,16 +91,26 @@ extension Medium {
   /// - Throws: ``StoreError/deviceLost(_:)``.
   func checkPresence() throws(StoreError) {
     let offset = presence.offset.load(ordering: .acquiring)
-    if canVanish, !loss.isTotal, offset >= 0, word(at: offset) != presence.word.load(ordering: .relaxed) {
+    if vanishes, !loss.isTotal, offset >= 0, word(at: offset) != presence.word.load(ordering: .relaxed) {
       loss.noteTotal()
     }
     if loss.isTotal { throw .deviceLost(lossText) }
   }
 
-  /// The same before a word is known: a device that is gone answers with ones from the first byte on.
+  /// The same before a word is known: a device that is gone answers with ones from the first byte on. So does memory that
+  /// was erased, in a device whose configuration space answers.
   func checkAnswer() throws(StoreError) {
-    if canVanish, word(at: 0) == .max { loss.noteTotal() }
+    if vanishes, word(at: 0) == .max, !(configuration?.answersInMemorySpace ?? false) { loss.noteTotal() }
     try checkPresence()
+  }
+
+  /// Whether it can vanish without a signal, be it that reads look, or that what fills the mirror does.
+  private var vanishes: Bool { canVanish || mirror != nil }
+
+  /// By which it is asked whether a device that answered with ones is there all the same.
+  var configuration: ConfigurationSpace? {
+    guard case .bar(let bar) = backing else { return nil }
+    return bar.configuration
   }
 
   /// Compares the file's size with the mapping's: bytes of a file's last page that were cut off read as zeros, and raise no
@@ -108,7 +118,9 @@ extension Medium {
   ///
   /// - Throws: ``StoreError/deviceLost(_:)``.
   func checkSize() throws(StoreError) {
-    if case .file(let file) = backing, try MappedFile.status(of: file.descriptor).size < length { loss.noteTotal() }
+    if case .file(let file) = backing, file.hasSize, try MappedFile.status(of: file.descriptor).size < length {
+      loss.noteTotal()
+    }
     if loss.isTotal { throw .deviceLost(lossText) }
   }
 
@@ -129,7 +141,12 @@ extension Medium {
   /// - Throws: ``StoreError/outcomeUnknown(_:)``.
   @inline(never)
   func checkWrites(to range: Range<Int>) throws(StoreError) {
-    do throws(StoreError) { try checkPresence() } catch { throw .outcomeUnknown(lossText) }
+    // A barrier that ends with a read has looked already: a device is read once a barrier, not twice.
+    if barrierRead != nil {
+      if loss.isTotal { throw .outcomeUnknown(lossText) }
+    } else {
+      do throws(StoreError) { try checkPresence() } catch { throw .outcomeUnknown(lossText) }
+    }
     if let poisoned = poisoned(in: range) {
       throw .outcomeUnknown("the memory at offset \(poisoned.lowerBound) is poisoned")
     }
@@ -150,11 +167,14 @@ extension Medium {
 
   private func word(at offset: Int) -> UInt64 {
     precondition(offset >= 0 && offset <= length - 8, "a word outside the region")
-    return unsafe barkv_load_from_device(bytes.baseAddress! + offset)
+    if barrierRead?.evictsLine == true { unsafe barkv_evict_line(target + offset) }
+    return unsafe barkv_load_from_device(target + offset)
   }
 
-  private var lossText: String {
-    canVanish ? "the device no longer answers" : "the file was cut off, or its device is gone"
+  var lossText: String {
+    if let reason = presence.failure.withLock({ $0 }) { return reason }
+    let isDevice = canVanish || barrierRead != nil
+    return isDevice ? "the device no longer answers" : "the file was cut off, or its device is gone"
   }
 }
 
@@ -163,4 +183,6 @@ final class Presence: Sendable {
   /// Where it stands; -1 while none is known.
   let offset = Atomic<Int>(-1)
   let word = Atomic<UInt64>(0)
+  /// What the device said of its failure, where it said something.
+  let failure = Locked<String?>(nil)
 }

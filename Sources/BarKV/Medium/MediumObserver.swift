@@ -59,6 +59,8 @@ enum MediumEvent: Sendable, Equatable {
   case barrier(site: MediumSite, range: Range<Int>)
   /// The load that ends a barrier where writes are posted: what was fenced before it has reached the device now.
   case readBack(site: MediumSite, offset: Int)
+  /// The read of a Persistent Memory Region's status register that ends a barrier, or looks whether all is well.
+  case statusRead(site: MediumSite)
   /// Another device begins to write a range by itself.
   case dma(offset: Int, length: Int, identifier: UInt64)
   /// That device says that it is done.

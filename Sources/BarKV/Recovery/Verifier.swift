@@ -232,6 +232,7 @@ extension Store {
   public func verify(progress: ((_ done: Int, _ total: Int) -> Void)? = nil) throws(StoreError) -> VerifyReport {
     try holdingOpen { () throws(StoreError) in
       try poisoning { () throws(StoreError) in try medium.checkSize() }
+      medium.dropMirror()
     }
     var verifier = Verifier(self)
     return try verifier.run(progress: progress)

@@ -95,8 +95,9 @@ struct BackupCut {
     let superblock = store.superblock
     let geometry = superblock.geometry
     // All of it is made durable in one go, at the end: until then the file does not count.
-    let target = try Medium.createFile(
-      path: path, size: geometry.regionBytes, replacing: true, domain: .processOnly)
+    var options = StoreOptions()
+    options.domain = .processOnly
+    let target = try Medium.createFile(path: path, size: geometry.regionBytes, replacing: true, options: options)
     defer { target.unmap() }
     let total = ranges.reduce(0) { $0 + $1.count }
     var done = 0

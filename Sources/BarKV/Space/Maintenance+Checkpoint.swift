@@ -25,7 +25,7 @@ extension Maintenance {
     // As long as nothing was sealed, which the manifest has to say.
     if cut.changes.isEmpty, cut.empty.isEmpty, cut.checkpoint.open == manifest.checkpoint?.open {
       index.committedWindow.store(cut.window, ordering: .releasing)
-      if sealing != .none { try mergeRuns(&state, most: 0) }
+      if sealing == .all { try mergeRuns(&state, most: 0) }
       return
     }
     RunEntries.settle(&cut.changes)
@@ -71,7 +71,7 @@ extension Maintenance {
     leaveRuns(&state)
     release(&state)
     // Where space is short, all delta runs go: what they take up is worth more than the writing.
-    try mergeRuns(&state, most: sealing == .none ? mostDeltas(state) : 0)
+    try mergeRuns(&state, most: sealing == .all ? 0 : mostDeltas(state))
     release(&state)
     loader.keepBudget(asks: false)
   }

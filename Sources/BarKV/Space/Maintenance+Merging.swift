@@ -61,12 +61,12 @@ extension Maintenance {
     base.replaceSubrange(oldest..<replaced, with: runs)
   }
 
-  /// How many delta runs may lie over the base: as many as have a quarter of its entries, at least one checkpoint's and at
-  /// most those of 32.
+  /// How many delta runs may lie over the base: as many as have half of its entries, at least one checkpoint's and at
+  /// most those of 64.
   func mostDeltas(_ state: State) -> Int {
     let each = max(1, entries(state.deltas) / max(1, state.deltas.count))
-    let runsPerCheckpoint = max(1, (entries(state.deltas) / 32 + geometry.entriesPerRun - 1) / geometry.entriesPerRun)
+    let runsPerCheckpoint = max(1, (entries(state.deltas) / 64 + geometry.entriesPerRun - 1) / geometry.entriesPerRun)
     let room = Manifest.runCapacity(segmentCount: geometry.segmentCount) - state.base.count - 8
-    return max(1, min(32 * runsPerCheckpoint, entries(state.base) / 4 / each, room))
+    return max(1, min(64 * runsPerCheckpoint, entries(state.base) / 2 / each, room))
   }
 }

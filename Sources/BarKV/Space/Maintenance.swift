@@ -221,20 +221,50 @@ final class Maintenance: @unchecked Sendable {
     return try poisoningThrough { () throws(StoreError) in
       try turn.withLock { (state) throws(StoreError) in
         // Somebody else has, meanwhile.
-        if netGain(state) > seen || log.space.hasRoom(for: purpose) { return true }
+        if netGain(state) > seen || hasRoom(for: purpose) { return true }
         try lifecycle.check()
         guard state.manifest != nil, state.exhausted != written || !state.leaving.isEmpty else { return false }
-        defer { if netGain(state) <= seen { state.exhausted = written } }
-        for sealing in [Sealing.none, .writers, .all, .all] {
-          release(&state)
-          if netGain(state) > seen { return true }
-          // First what costs nothing but a commit: segments in which nothing lives.
-          guard try checkpointIfRoom(&state, sealing: sealing) else { return netGain(state) > seen }
-          if netGain(state) > seen { return true }
-          _ = try compactStep(&state, leastGarbage: Int.max)
-        }
-        return netGain(state) > seen
+        let hasGained = try gain(&state, purpose: purpose, seen: seen)
+        if !hasGained { state.exhausted = written }
+        return hasGained
       }
+    }
+  }
+
+  /// Whether a writer finds a segment: what it would ask for is what it needs.
+  private func hasRoom(for purpose: Space.Purpose) -> Bool {
+    log.expectKeys(newSegments: purpose == .put ? 1 : 0)
+    return log.space.hasRoom(for: purpose)
+  }
+
+  private func gain(_ state: inout State, purpose: Space.Purpose, seen: Int) throws(StoreError) -> Bool {
+    func hasGained(_ state: State) -> Bool { netGain(state) > seen || hasRoom(for: purpose) }
+    var sealing = Sealing.none
+    var wasLast = false
+    // Each round moves live records together; what it gains may be less than a segment.
+    for _ in 0..<64 {
+      release(&state)
+      if hasGained(state) { return true }
+      // First what costs nothing but a commit: segments in which nothing lives.
+      guard try checkpointIfRoom(&state, sealing: sealing) else { break }
+      if hasGained(state) { return true }
+      let hasMoved = try compactStep(&state, leastGarbage: Int.max)
+      waitForReaders(&state)
+      if hasGained(state) { return true }
+      if hasMoved { continue }
+      // Nothing that is dead can be had as it is: what open segments have of it is next.
+      if sealing == .all, wasLast { break }
+      wasLast = sealing == .all
+      sealing = sealing == .none ? .writers : .all
+    }
+    return netGain(state) > seen
+  }
+
+  /// Waits a moment for the readers that keep segments from being used again.
+  private func waitForReaders(_ state: inout State) {
+    for _ in 0..<400 where !state.leaving.isEmpty {
+      release(&state)
+      if !state.leaving.isEmpty { sleepFor(microseconds: 50) }
     }
   }
 

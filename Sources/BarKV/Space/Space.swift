@@ -95,10 +95,10 @@ final class Space: Sendable {
       return whole + max(0, whole - runSegments.load(ordering: .relaxed))
     }
     let segments = openedSinceCut.load(ordering: .relaxed) + opening + lanes.load(ordering: .relaxed) + 1
-    let whole = geometry.runBytes(entries: entries)
+    let most = geometry.mostRunBytes(keys: entries)
     var bytes =
       geometry.runBytes(entries: 2 * segments * geometry.recordLinesPerSegment) + geometry.longestRun
-      + max(0, whole + whole / 2 - runBytes.load(ordering: .relaxed))
+      + max(0, most - runBytes.load(ordering: .relaxed))
     bytes -= runRoom.load(ordering: .relaxed)
     let payload = geometry.runPayload
     return bytes <= 0 ? 0 : (bytes + payload - 1) / payload
@@ -114,8 +114,9 @@ final class Space: Sendable {
   func left(by purpose: Purpose) -> Int {
     switch purpose {
     // One for tombstones, one to copy to.
-    case .put: indexReserve + 2
-    case .delete, .copy: indexReserve
+    case .put: indexReserve + 2 + 2 * geometry.churn
+    case .copy: indexReserve + geometry.churn
+    case .delete: indexReserve
     case .run: 0
     }
   }

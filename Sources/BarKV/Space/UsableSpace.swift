@@ -13,6 +13,9 @@ struct UsableSpace {
   private let liveLines: Int
   private let keys: Int
 
+  /// The share of what fits up to which overwriting is cheap: the last twentieth would cost compaction as much as all before.
+  static func comfort(_ geometry: Geometry) -> Double { geometry.rewritesIndex ? 1 : 0.95 }
+
   /// The lines of a key where there is none yet.
   private static var presumedLines: Double { 2 }
 
@@ -54,7 +57,7 @@ struct UsableSpace {
       let middle = (low + high) / 2
       if fits(keys: middle) { low = middle } else { high = middle }
     }
-    let bytes = Double(low) * (recordLines + extentLines) * Double(lineSize)
+    let bytes = Double(low) * (recordLines + extentLines) * Double(lineSize) * Self.comfort(geometry)
     // What lives already does fit.
     return max(UInt64(min(bytes, Double(geometry.regionBytes))), UInt64(liveLines * lineSize))
   }
@@ -76,6 +79,7 @@ struct UsableSpace {
     let bytes = geometry.runBytes(entries: keys)
     let changed = geometry.runBytes(entries: 2 * (lanes + 3) * geometry.recordLinesPerSegment)
     let payload = geometry.runPayload
-    return (changed + geometry.longestRun + bytes / 2 + payload - 1) / payload + 2
+    let growth = geometry.mostRunBytes(keys: keys) - bytes
+    return (changed + geometry.longestRun + growth + payload - 1) / payload + 2 + 2 * geometry.churn
   }
 }

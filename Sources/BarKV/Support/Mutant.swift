@@ -45,6 +45,10 @@ enum Mutant {
   case sharedBarrierOfLastRange
   /// Writers that share a barrier: who comes while one runs takes it for its own.
   case sharesRunningBarrier
+  /// A Persistent Memory Region whose barrier is a read of PMRSTS: that is left out, and the region is read all the same.
+  case statusReadLeftOut
+  /// A Persistent Memory Region whose barrier is a read of the region: that is left out, and PMRSTS is read all the same.
+  case memoryReadLeftOut
   /// Each use of a segment has the same salt.
   case saltWithoutGeneration
   /// All segments have the same salt.

@@ -21,6 +21,12 @@ func sleepFor(microseconds: UInt32) {
   usleep(microseconds)
 }
 
+/// Lets at least that much time pass, and keeps the processor meanwhile, as a load from a slow device does.
+func spin(nanoseconds: UInt64) {
+  let began = monotonicNanoseconds()
+  while monotonicNanoseconds() - began < nanoseconds { barkv_pause() }
+}
+
 /// Nanoseconds since some fixed moment; for durations.
 func monotonicNanoseconds() -> UInt64 {
   var time = timespec()

@@ -207,6 +207,69 @@ static inline uint64_t barkv_read_back(const void *address) {
   return value;
 }
 
+/// The same for a device's 32-bit register, which is to be read by a load of that width.
+static inline uint32_t barkv_read_back_register(const void *address) {
+#if defined(__x86_64__)
+  _mm_mfence();
+  uint32_t value = *(const volatile uint32_t *)address;
+  _mm_lfence();
+#else
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  uint32_t value = *(const volatile uint32_t *)address;
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+  return value;
+}
+
+/// Takes the line at `address` out of this processor's caches, so that the next load of it goes to the device.
+static inline void barkv_evict_line(const void *address) {
+#if defined(__x86_64__)
+  _mm_clflush(address);
+#endif
+}
+
+/// Copies whole words in ascending order by aligned stores of eight bytes: what a device has to take that is mapped
+/// uncached, where wider stores may be split as the processor likes.
+static inline void barkv_store_words(void *target, const void *source, size_t length) {
+  volatile uint64_t *to = (volatile uint64_t *)target;
+  for (size_t at = 0; at < length; at += 8) {
+    uint64_t word;
+    __builtin_memcpy(&word, (const char *)source + at, 8);
+    to[at / 8] = word;
+  }
+}
+
+/// Copies whole lines from a mapping that is slow to read, by streaming loads where the processor has them: on a
+/// write-combining mapping these fetch a line at a time, where any other load fetches its own bytes. Both addresses are
+/// aligned to 16 bytes.
+///
+/// A line that an earlier streaming load left in the processor's buffers may be older than the device's: the fences before
+/// and after keep each copy to itself.
+static inline void barkv_stream_load(void *target, const void *source, size_t length) {
+#if defined(__x86_64__)
+  // Set before main, never changed.
+  extern bool barkv_streaming_loads_found;
+  _mm_mfence();
+  if (__builtin_expect(barkv_streaming_loads_found, 1)) {
+    typedef struct { char bytes[16]; } piece;
+    for (size_t at = 0; at < length; at += 16) {
+      __m128i value;
+      __asm__ volatile("movntdqa %1, %0" : "=x"(value) : "m"(*(const piece *)((const char *)source + at)));
+      _mm_store_si128((__m128i *)((char *)target + at), value);
+    }
+  } else {
+    for (size_t at = 0; at < length; at += 8)
+      *(uint64_t *)((char *)target + at) = *(const volatile uint64_t *)((const char *)source + at);
+  }
+  _mm_mfence();
+#else
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  for (size_t at = 0; at < length; at += 8)
+    *(uint64_t *)((char *)target + at) = *(const volatile uint64_t *)((const char *)source + at);
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+#endif
+}
+
 /// Keeps the compiler from moving memory accesses across it; costs nothing at run time.
 static inline void barkv_compiler_fence(void) { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
 
@@ -376,6 +439,26 @@ bool barkv_bus_fault(const void *address, int code, int log_of_size);
 /// A load from the region that is made, and made now.
 static inline uint64_t barkv_load_from_device(const void *address) { return *(const volatile uint64_t *)address; }
 
+// MARK: A mirror in memory whose pages are filled when they are first touched: userfaultfd, by system calls and macros that
+// Swift does not import.
+
+struct barkv_mirror {
+  void *memory;
+  int faults, calls;
+};
+/// Makes `length` bytes, whole pages, none of which is there yet: 0, or errno. It is not given to forked children.
+int barkv_mirror_open(size_t length, struct barkv_mirror *mirror);
+void barkv_mirror_close(struct barkv_mirror *mirror, size_t length);
+/// Waits for a touch of a page that is not there; false where there is none, and `barkv_mirror_call` was called.
+bool barkv_mirror_next(const struct barkv_mirror *mirror, uintptr_t *address);
+void barkv_mirror_call(const struct barkv_mirror *mirror);
+/// Puts whole pages into place, and lets those go on that wait for them: 0, or errno (EEXIST where one is there already).
+int barkv_mirror_install(const struct barkv_mirror *mirror, size_t offset, const void *pages, size_t length);
+/// Lets those try again that wait for these pages.
+void barkv_mirror_wake(const struct barkv_mirror *mirror, size_t offset, size_t length);
+/// Takes pages away: the next touch waits until they are filled again. 0, or errno.
+int barkv_mirror_drop(const struct barkv_mirror *mirror, size_t offset, size_t length);
+
 // MARK: File locks and kinds: variadic calls and macros that Swift does not import.
 
 /// Takes an open-file-description lock on the whole file without waiting: 0, or errno.
@@ -390,6 +473,12 @@ bool barkv_is_dax(int fd, size_t length);
 int barkv_allocate(int fd, int64_t length);
 /// Maps the file for reading, or for reading and writing: the address, or NULL with errno set.
 void *barkv_map(int fd, size_t length, bool writable);
+/// Reserves addresses for a mapping of several parts: the first, or NULL with errno set. munmap gives them back.
+void *barkv_reserve(size_t length);
+/// Maps the same part of the file over reserved addresses: 0, or errno.
+int barkv_map_over(void *address, int fd, size_t offset, size_t length, bool writable);
+/// Whether the descriptor is a character device, and which one.
+bool barkv_is_character_device(int fd, uint32_t *major, uint32_t *minor);
 /// Keeps the mapping out of forked children.
 void barkv_dont_fork(void *address, size_t length);
 /// Makes the pages of a shared mapping present and writable without changing them; a hint.

@@ -49,7 +49,7 @@ extension StoreError {
     case .notAStore, .wrongByteOrder, .unsupportedVersion, .unsupportedFeatures, .sizeMismatch, .corrupt,
       .damagedRecord, .damagedIndex, .undecodableValue:
       .corrupt
-    case .noSuchStore:
+    case .noSuchStore, .noSuchDevice:
       .noInput
     case .alreadyExists, .full:
       .cannotCreate
@@ -58,7 +58,7 @@ extension StoreError {
     case .system(_, let code):
       Platform.meansNoSpace(code) ? .cannotCreate : .inputOutput
     case .permissionDenied, .readOnly, .closed, .closedInsideRead, .forked, .deviceLost, .outcomeUnknown,
-      .busUnreadable:
+      .busUnreadable, .deviceUnusable:
       .inputOutput
     }
   }

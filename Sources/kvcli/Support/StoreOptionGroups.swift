@@ -5,17 +5,36 @@ import BarKV
 struct StoreArgument: ParsableArguments {
   /// Where the store lives.
   @Argument(
-    help: "The store: PATH or file:PATH.", completion: .file(),
+    help: "The store: PATH, file:PATH, dax:PATH, pci:DDDD:BB:DD.F/BAR or pmr:DDDD:BB:DD.F.", completion: .file(),
     transform: { text in
       guard RawArguments.isOrdinary(text) else { throw ValidationError("a store's path must be valid UTF-8") }
       return try StoreAddress(text)
     })
   var store: StoreAddress
 
+  /// Where sysfs is mounted.
+  @Option(
+    help: ArgumentHelp("Where sysfs is mounted, or a copy of it for tests.", valueName: "path", visibility: .hidden),
+    completion: .directory,
+    transform: { text in
+      guard RawArguments.isOrdinary(text), !text.isEmpty else {
+        throw ValidationError("a path must be valid UTF-8, and not empty")
+      }
+      return text
+    })
+  var sysfs = "/sys"
+
+  /// How the store is opened.
+  var options: StoreOptions {
+    var options = StoreOptions()
+    options.sysfs = sysfs
+    return options
+  }
+
   /// Opens the store, hands it to `body`, and closes it, whatever `body` does: what a command reports or acknowledges is
   /// true when it ends, and the next command of a pipeline finds the store free.
   func withStore<Result>(_ access: Access, _ body: (Store) throws -> Result) throws -> Result {
-    let opened = try Store.open(at: store, access: access)
+    let opened = try Store.open(at: store, access: access, options: options)
     return try StoreArgument.closing(opened, body)
   }
 

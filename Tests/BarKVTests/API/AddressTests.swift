@@ -17,15 +17,36 @@ import Testing
     #expect(storeError { _ = try StoreAddress(text) } == .invalidAddress(text))
   }
 
-  @Test(arguments: ["dax:/dev/dax0.0", "pci:0000:01:00.0/2", "pmr:0000:01:00.0", "pci:", "dax:"])
-  func devices(text: String) {
-    #expect(storeError { _ = try StoreAddress(text) } == .unsupportedMedium(text))
+  @Test(arguments: [
+    ("dax:/dev/dax0.0", StoreAddress.Place.dax, "/dev/dax0.0"), ("dax:x", .dax, "x"),
+    (
+      "pci:0000:01:00.0/2",
+      .bar(PCIAddress(domain: 0, bus: 1, device: 0, function: 0)!, index: 2), "pci:0000:01:00.0/2"
+    ),
+    (
+      "pmr:0001:ff:1f.7",
+      .persistentMemoryRegion(PCIAddress(domain: 1, bus: 255, device: 31, function: 7)!), "pmr:0001:ff:1f.7"
+    ),
+  ]) func devices(text: String, place: StoreAddress.Place, path: String) throws {
+    let address = try StoreAddress(text)
+    #expect(address.place == place && address.path == path && address.description == text)
+  }
+
+  @Test(arguments: [
+    "pci:", "dax:", "pmr:", "pci:0000:01:00.0", "pci:0000:01:00.0/", "pci:0000:01:00.0/6", "pci:0000:01:00.0/22",
+    "pci:0000:01:00.0/-1", "pci:0000:01:00.0/2/2", "pci:01:00.0/2", "pmr:0000:01:00.0/4", "pmr:0000:01:00.8", "dax:a\0",
+    "pci:0000:01:00.0/２",
+  ]) func malformedDevices(text: String) {
+    #expect(storeError { _ = try StoreAddress(text) } == .invalidAddress(text))
+    #expect(storeError { _ = try Store.open(at: StoreAddress(stringLiteral: text)) } != nil)
   }
 
   @Test func aPathIsTakenAsItIs() {
     #expect(StoreAddress(path: "pci:0000:01:00.0/2").path == "pci:0000:01:00.0/2")
     #expect(("file:x" as StoreAddress).path == "x")
-    #expect(storeError { _ = try Store.open(at: "pci:0000:01:00.0/2") } == .unsupportedMedium("pci:0000:01:00.0/2"))
+    #expect(
+      storeError { _ = try Store.open(at: StoreAddress(path: "pci:0000:01:00.0/2")) }
+        == .noSuchStore("pci:0000:01:00.0/2"))
   }
 
   @Test func whatIsNoStore() throws {

@@ -46,7 +46,8 @@ import Testing
     #expect(store.statistics.writeCount >= 8)
   }
 
-  @Test(arguments: [PersistenceDomain.processOnly, .cacheFlush, .readBack]) func oneAWrite(domain: PersistenceDomain)
+  @Test(arguments: [PersistenceDomain.processOnly, .cacheFlush, .readBack, .pmrStatusRead, .pmrMemoryRead])
+  func oneAWrite(domain: PersistenceDomain)
     throws
   {
     let store = try Region(size: 4 << 20).create(domain: domain)

@@ -21,7 +21,7 @@ import Testing
       number += 1
       if number.isMultiple(of: 512) { said.append(store.statistics.usableBytes) }
     }
-    let end = Double(store.statistics.liveBytes)
+    let end = Double(store.statistics.liveBytes) * UsableSpace.comfort(store.superblock.geometry)
     #expect(said.count > 4)
     for (step, usable) in said.enumerated() where step >= said.count / 4 {
       #expect(abs(Double(usable) / end - 1) < 0.04, "said \(usable) at step \(step) of \(said.count), was \(end)")

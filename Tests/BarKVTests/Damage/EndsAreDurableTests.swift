@@ -5,7 +5,9 @@ import Testing
 /// Seals that no record follows, and a header that another thread uses: a power cut right behind the call that needs them
 /// must not take them. They come so rarely that the crash rig's workloads hardly meet them.
 @Suite struct EndsAreDurableTests {
-  private static let domains: [PersistenceDomain] = [.processOnly, .cacheFlush, .readBack]
+  private static let domains: [PersistenceDomain] = [
+    .processOnly, .cacheFlush, .readBack, .pmrStatusRead, .pmrMemoryRead,
+  ]
 
   private func open(
     _ region: Region, _ pending: PendingLines, _ domain: PersistenceDomain, _ options: StoreOptions = StoreOptions()

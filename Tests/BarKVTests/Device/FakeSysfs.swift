@@ -2,7 +2,7 @@ import Foundation
 
 /// A tree of files that looks to libpci and to the store like the `/sys` of a machine with PCI functions; it goes when this
 /// goes.
-final class FakeSysfs {
+final class FakeSysfs: Sendable {
   /// A base address register and its files.
   struct Bar {
     var index: Int
@@ -41,6 +41,8 @@ final class FakeSysfs {
     var iommuGroup: String?
     var bars: [Bar] = []
     var configurationLength = 256
+    /// What `power/control` says; `nil` where there is no such file.
+    var power: String?
   }
 
   /// Where the tree is.
@@ -67,6 +69,43 @@ final class FakeSysfs {
   /// Writes a function's file.
   func write(_ text: String, _ address: String, _ file: String) throws {
     try Data(text.utf8).write(to: URL(fileURLWithPath: path(address, file)))
+  }
+
+  /// What a function's file says, without white space at its end.
+  func text(_ address: String, _ file: String) throws -> String {
+    try String(contentsOfFile: path(address, file), encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+  }
+
+  /// Overwrites bytes of a function's file in place.
+  func overwrite(_ bytes: [UInt8], at offset: Int, _ address: String, _ file: String) throws {
+    let handle = try FileHandle(forUpdating: URL(fileURLWithPath: path(address, file)))
+    defer { try? handle.close() }
+    try handle.seek(toOffset: UInt64(offset))
+    try handle.write(contentsOf: Data(bytes))
+  }
+
+  /// Bytes of a function's file.
+  func bytes(_ address: String, _ file: String, _ range: Range<Int>) throws -> [UInt8] {
+    let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path(address, file)))
+    defer { try? handle.close() }
+    try handle.seek(toOffset: UInt64(range.lowerBound))
+    return try Array(handle.read(upToCount: range.count) ?? Data())
+  }
+
+  /// Changes a register of a controller's BAR 0.
+  func setRegister(_ offset: Int, to word: UInt32, _ address: String) throws {
+    try overwrite((0..<4).map { UInt8(truncatingIfNeeded: word >> UInt32(8 * $0)) }, at: offset, address, "resource0")
+  }
+
+  /// A register of a controller's BAR 0.
+  func register(_ offset: Int, _ address: String) throws -> UInt32 {
+    try bytes(address, "resource0", offset..<offset + 4).reversed().reduce(0) { $0 << 8 | UInt32($1) }
+  }
+
+  /// Makes the kernel list these memory types.
+  func setMemoryTypes(_ text: String) throws {
+    try FileManager.default.createDirectory(atPath: "\(root)/kernel/debug/x86", withIntermediateDirectories: true)
+    try Data(text.utf8).write(to: URL(fileURLWithPath: "\(root)/kernel/debug/x86/pat_memtype_list"))
   }
 
   /// Removes a function's file.
@@ -101,13 +140,19 @@ final class FakeSysfs {
     try write(resourceText(function.bars), address, "resource")
     try Data(configuration(function)).write(to: URL(fileURLWithPath: path(address, "config")))
     for bar in function.bars where bar.hasFile {
-      for suffix in bar.hasWriteCombiningFile && bar.isMemory ? ["", "_wc"] : [""] {
-        let file = URL(fileURLWithPath: path(address, "resource\(bar.index)\(suffix)"))
-        try Data(bar.contents).write(to: file)
-        let handle = try FileHandle(forWritingTo: file)
-        try handle.truncate(atOffset: UInt64(bar.size))
-        try handle.close()
+      let file = URL(fileURLWithPath: path(address, "resource\(bar.index)"))
+      try Data(bar.contents).write(to: file)
+      let handle = try FileHandle(forWritingTo: file)
+      try handle.truncate(atOffset: UInt64(bar.size))
+      try handle.close()
+      // Two names of the same memory, as a device's are.
+      if bar.hasWriteCombiningFile && bar.isMemory {
+        try manager.linkItem(atPath: file.path, toPath: file.path + "_wc")
       }
+    }
+    if let power = function.power {
+      try manager.createDirectory(atPath: path(address, "power"), withIntermediateDirectories: true)
+      try write(power + "\n", address, "power/control")
     }
     if let driver = function.driver {
       try link(address, "driver", to: "bus/pci/drivers/\(driver)")
@@ -115,6 +160,18 @@ final class FakeSysfs {
     if let group = function.iommuGroup {
       try link(address, "iommu_group", to: "kernel/iommu_groups/\(group)")
     }
+  }
+
+  /// Makes the character device with those numbers one of DAX, at `place` below `devices`.
+  func addDAXDevice(_ place: String, major: Int, minor: Int, size: Int) throws {
+    let manager = FileManager.default
+    let folder = "\(root)/devices/\(place)"
+    for path in [folder, "\(root)/dev/char", "\(root)/bus/dax"] {
+      try manager.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+    try Data("\(size)\n".utf8).write(to: URL(fileURLWithPath: "\(folder)/size"))
+    try manager.createSymbolicLink(atPath: "\(folder)/subsystem", withDestinationPath: "\(root)/bus/dax")
+    try manager.createSymbolicLink(atPath: "\(root)/dev/char/\(major):\(minor)", withDestinationPath: folder)
   }
 
   private func link(_ address: String, _ name: String, to folder: String) throws {
@@ -158,7 +215,8 @@ final class FakeSysfs {
 extension FakeSysfs.Function {
   /// An NVMe controller with a PMR as BAR 4, as QEMU has it; `registers` are offsets and words in BAR 0.
   static func nvme(
-    _ address: String, registers: [Int: UInt32] = FakeSysfs.persistentMemoryRegisters, driver: String? = nil
+    _ address: String, registers: [Int: UInt32] = FakeSysfs.persistentMemoryRegisters, driver: String? = nil,
+    size: Int = 64 << 20, power: String? = nil
   ) -> Self {
     var page = [UInt8](repeating: 0, count: 4096)
     for (offset, word) in registers {
@@ -171,8 +229,8 @@ extension FakeSysfs.Function {
         FakeSysfs.Bar(
           index: 0, address: 0xFEBD_0000, size: 16 << 10, isPrefetchable: false, hasWriteCombiningFile: false,
           contents: page),
-        FakeSysfs.Bar(index: 4, address: 0x38_0000_0000, size: 64 << 20),
-      ])
+        FakeSysfs.Bar(index: 4, address: 0x38_0000_0000, size: size),
+      ], power: power)
   }
 }
 

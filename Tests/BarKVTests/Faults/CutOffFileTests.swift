@@ -163,7 +163,7 @@ import Testing
   func whileOpening(size: Int, access: Access) throws {
     let file = TemporaryFile()
     try Self.store(file).close()
-    let medium = try Medium.openFile(path: file.path, access: access, domain: .automatic)
+    let medium = try Medium.openFile(path: file.path, access: access, options: StoreOptions())
     defer { medium.unmap() }
     try Self.cutOff(file, to: size)
     let error = storeError {

@@ -133,7 +133,7 @@ import Testing
   @Test func opening() throws {
     try store.close()
     for access in [Access.readOnly, .readWrite] {
-      let medium = try Medium.openFile(path: file.path, access: access, domain: .automatic)
+      let medium = try Medium.openFile(path: file.path, access: access, options: StoreOptions())
       let address = unsafe try #require(unsafe medium.bytes.baseAddress) + page.lowerBound
       try #require(unsafe barkv_bus_fault(address, Int32(BARKV_BUS_POISON), 12))
       let before = try Files.read(file.path)

@@ -29,7 +29,7 @@ final class Region: MediumObserver {
     switch event {
     case .store(_, let offset, let content), .streamingStore(_, let offset, let content):
       bytes.withLock { unsafe $0.withUnsafeMutableBytes { unsafe $0.overwrite(content, at: offset) } }
-    case .flush, .fence, .barrier, .readBack, .dma, .dmaDone:
+    case .flush, .fence, .barrier, .readBack, .statusRead, .dma, .dmaDone:
       break
     }
   }

@@ -34,6 +34,16 @@ enum Files {
     try #require(count == bytes.count && closed == 0, "\(path) cannot be written whole")
   }
 
+  /// Cuts the file at `path` off, or makes it longer by zeros.
+  static func truncate(_ path: String, to size: Int) throws {
+    #if canImport(Glibc)
+      let code = unsafe Glibc.truncate(path, size)
+    #else
+      let code = unsafe Musl.truncate(path, off_t(size))
+    #endif
+    try #require(code == 0, "\(path) cannot be cut off")
+  }
+
   /// Whether there is a file at `path`.
   static func exists(_ path: String) -> Bool {
     unsafe access(path, F_OK) == 0

@@ -13,13 +13,13 @@ final class PendingLines: MediumObserver {
   }
 
   private let next: any MediumObserver
-  private let isDevice: Bool
+  private let domain: PersistenceDomain
   private let state = Locked(State())
 
   /// - Parameter next: sees each event as well.
   init(_ next: any MediumObserver, domain: PersistenceDomain) {
     self.next = next
-    isDevice = domain == .readBack
+    self.domain = domain
   }
 
   /// The lines that a power cut could take.
@@ -37,9 +37,11 @@ final class PendingLines: MediumObserver {
         state.fenced.formUnion(state.stored.removeValue(forKey: thread) ?? [])
       case .barrier(let site, let range):
         state.sites.insert(site)
-        if !isDevice { state.fenced.subtract(range.lowerBound / lineSize..<range.upperBound / lineSize) }
+        if !domain.isBehindBus { state.fenced.subtract(range.lowerBound / lineSize..<range.upperBound / lineSize) }
       case .readBack:
-        state.fenced = []
+        if domain != .pmrStatusRead { state.fenced = [] }
+      case .statusRead:
+        if domain == .pmrStatusRead { state.fenced = [] }
       case .flush, .dma, .dmaDone:
         break
       }

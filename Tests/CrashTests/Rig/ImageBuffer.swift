@@ -61,11 +61,12 @@ final class ImageBuffer: @unchecked Sendable {
     }
   }
 
-  /// A medium over these bytes, which keeps the buffer.
+  /// A medium over these bytes, mapped as on `model`, which keeps the buffer.
   func medium(
-    domain: PersistenceDomain, sharesBarriers: Bool = false, observer: (any MediumObserver)?
+    for model: PersistenceModel, sharesBarriers: Bool = false, observer: (any MediumObserver)?
   ) throws(StoreError) -> Medium {
     try unsafe Medium.memory(
-      borrowing: bytes, owner: self, domain: domain, sharesBarriers: sharesBarriers, observer: observer)
+      borrowing: bytes, owner: self, domain: model.rules.domain, sharesBarriers: sharesBarriers, observer: observer,
+      uncachedBytes: model.rules.uncachedBytes(of: count))
   }
 }

@@ -144,7 +144,7 @@ final class Judge {
     }
     let store: Store
     do throws(StoreError) {
-      let medium = try level.buffer.medium(domain: model.rules.domain, observer: level.recorder)
+      let medium = try level.buffer.medium(for: model, observer: level.recorder)
       store = try Recovery.open(medium, path: "image", access: .readWrite, options: shape.options)
     } catch {
       if oracle.mayBeMissing, case .notAStore = error { return nil }
@@ -334,7 +334,7 @@ extension MediumEvent {
   /// Whether the power is cut before it: a fence, a barrier, a read-back.
   var isCrashPoint: Bool {
     switch self {
-    case .fence, .barrier, .readBack, .dmaDone: true
+    case .fence, .barrier, .readBack, .statusRead, .dmaDone: true
     case .store, .streamingStore, .flush, .dma: false
     }
   }

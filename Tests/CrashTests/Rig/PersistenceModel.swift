@@ -33,6 +33,8 @@ struct SurvivalSpace {
 protocol PersistenceRules {
   /// How the store writes on such a medium.
   static var domain: PersistenceDomain { get }
+  /// How many of a region's first bytes are mapped uncached, and so written word by word, not line by line.
+  static func uncachedBytes(of regionBytes: Int) -> Int
   /// Enters `event`, made by `thread`, into the image.
   static func apply(_ event: MediumEvent, thread: Int, to image: inout CrashImage)
   /// Which units may survive together.
@@ -45,6 +47,8 @@ enum PersistenceModel: String, CaseIterable, Sendable {
   case writeCombining = "wc"
   case uncached = "uc"
   case relaxed
+  case statusRead = "pmr"
+  case regionRead = "pmrm"
   case file
   case writeBack4 = "wb4"
   case writeCombining4 = "wc4"
@@ -57,6 +61,8 @@ enum PersistenceModel: String, CaseIterable, Sendable {
     case .writeCombining, .writeCombining4: WriteCombiningRules.self
     case .uncached, .uncached4: UncachedRules.self
     case .relaxed, .relaxed4: RelaxedRules.self
+    case .statusRead: StatusReadRules.self
+    case .regionRead: RegionReadRules.self
     case .file: FileRules.self
     }
   }
@@ -64,7 +70,7 @@ enum PersistenceModel: String, CaseIterable, Sendable {
   /// How many bytes move as one.
   var granule: Int {
     switch self {
-    case .writeBack, .writeCombining, .uncached, .relaxed, .file: 8
+    case .writeBack, .writeCombining, .uncached, .relaxed, .statusRead, .regionRead, .file: 8
     case .writeBack4, .writeCombining4, .uncached4, .relaxed4: 4
     }
   }
@@ -77,6 +83,8 @@ enum PersistenceModel: String, CaseIterable, Sendable {
       case .writeCombining, .writeCombining4: "write-combining BAR"
       case .uncached, .uncached4: "uncached BAR"
       case .relaxed, .relaxed4: "relaxed BAR"
+      case .statusRead: "PMR, PMRSTS read"
+      case .regionRead: "PMR, memory read"
       case .file: "file behind msync"
       }
     return "\(medium), units of \(granule) bytes"
@@ -84,6 +92,11 @@ enum PersistenceModel: String, CaseIterable, Sendable {
 }
 
 extension PersistenceRules {
+  /// As a BAR is mapped that has a file for write combining, with a page cut down to the size of the rig's regions.
+  static func uncachedBytes(of regionBytes: Int) -> Int {
+    domain.isBehindBus ? min(regionBytes / 4, MappedBar.controlBytes) : 0
+  }
+
   /// Chains of units that are independent, but for those with the same place: of these a later one hides the earlier.
   static func independent(_ numbers: some Sequence<Int>, _ units: [PendingUnit]) -> SurvivalSpace.Stage {
     var chainOfOffset: [Int: Int] = [:]

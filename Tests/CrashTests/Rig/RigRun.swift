@@ -63,7 +63,7 @@ final class RigRun {
 
   private func medium() throws(StoreError) -> Medium {
     try live.medium(
-      domain: model.rules.domain, sharesBarriers: workload.shape.sharesBarriers || model == .file,
+      for: model, sharesBarriers: workload.shape.sharesBarriers || model == .file,
       observer: recorder)
   }
 

@@ -4,6 +4,8 @@
 enum UncachedRules: PersistenceRules {
   static var domain: PersistenceDomain { .readBack }
 
+  static func uncachedBytes(of regionBytes: Int) -> Int { regionBytes }
+
   static func apply(_ event: MediumEvent, thread: Int, to image: inout CrashImage) {
     switch event {
     case .store(_, let offset, let bytes), .streamingStore(_, let offset, let bytes):
@@ -12,7 +14,7 @@ enum UncachedRules: PersistenceRules {
       image.update { if $0.thread == thread { $0.isFenced = true } }
     case .readBack:
       image.commit { $0.isFenced }
-    case .flush, .barrier, .dma, .dmaDone:
+    case .flush, .barrier, .statusRead, .dma, .dmaDone:
       break
     }
   }
