@@ -29,14 +29,14 @@ extension Store {
   ///   - replacing: whether a file that exists, and is not open as a store, is replaced.
   ///   - progress: called now and then with how many bytes of how many were copied.
   /// - Throws: ``StoreError/alreadyExists(_:)``; ``StoreError/busy(path:owner:)`` where the file to be replaced is in use;
-  ///   ``StoreError/unsupportedMedium(_:)``; ``StoreError/system(call:errno:)``; and what every call throws.
+  ///   ``StoreError/invalidOption(_:)`` for what is no file's address; ``StoreError/system(call:errno:)``; and what every call throws.
   /// - Complexity: copies what is in use and allocates the rest. Holds a read open until it is done.
   @discardableResult
   public func backup(
     to address: StoreAddress, replacing: Bool = false,
     progress: ((_ doneBytes: UInt64, _ totalBytes: UInt64) -> Void)? = nil
   ) throws(StoreError) -> BackupReport {
-    try address.validate()
+    try NewStoreFile.check(address)
     try lifecycle.check()
     return try NewStoreFile.write(to: address, replacing: replacing) { (path) throws(StoreError) in
       // Nothing that the cut names is used again while a reader that began before it has not left.

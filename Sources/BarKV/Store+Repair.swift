@@ -8,6 +8,8 @@ extension Store {
   /// changes. What cannot be read is left out and listed; an older value never takes the place of a lost one, but where the
   /// index was damaged, too: see ``RepairReport/mayHoldDeletedKeys``.
   ///
+  /// A store on a device has no place for a second one beside it: what is not mended in place needs a target, a file.
+  ///
   /// The new store is called `PATH.partial` until it is done. It has an identity of its own.
   ///
   /// - Parameters:
@@ -18,6 +20,7 @@ extension Store {
   ///   - replacing: whether a file at `target` that exists, and is not open as a store, is replaced.
   ///   - progress: called now and then with the share that is done.
   /// - Throws: ``StoreError/corrupt(_:)`` where both copies of the superblock are damaged: then nothing can be read;
+  ///   ``StoreError/invalidOption(_:)`` where the new store's address is a device's;
   ///   ``StoreError/full`` where a new store of that size has no room for the entries, ``StoreError/busy(path:owner:)``, what
   ///   opening and creating throw. The damaged store is as it was then.
   /// - Complexity: reads all that is stored twice and writes it once; as much space again as the store's file takes.
@@ -25,7 +28,7 @@ extension Store {
     at address: StoreAddress, to target: StoreAddress? = nil, size: Int? = nil, replacing: Bool = false,
     options: StoreOptions = StoreOptions(), progress: ((_ done: Int, _ total: Int) -> Void)? = nil
   ) throws(StoreError) -> RepairReport {
-    try target?.validate()
+    if let target { try NewStoreFile.check(target) }
     var reading = options
     reading.warmsIndex = false
     var source = try open(at: address, access: .readOnly, options: reading)

@@ -132,7 +132,10 @@ import Testing
     let store = try tool.makeStore(size: "1MiB")
     #expect(try tool.run("backup", store, tool.path("absent/image")).status == 73)
     #expect(try tool.run("backup", store).status == 64)
-    #expect(try tool.run("backup", store, "pci:0000:01:00.0/2").status == 64)
+    for device in ["pci:0000:01:00.0/2", "pmr:0000:01:00.0", "dax:\(tool.path("dax"))"] {
+      #expect(try tool.run("backup", store, device, "--force").status == 64, "\(device)")
+    }
+    #expect(!Files.exists(tool.path("dax")) && !Files.exists(tool.path("dax.partial")))
     let owner = try Store.open(at: StoreAddress(path: store))
     #expect(try tool.run("backup", store, tool.path("image")).status == 75)
     #expect(try tool.run("compact", store).status == 75)

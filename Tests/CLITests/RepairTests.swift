@@ -98,9 +98,13 @@ import Testing
     try Files.write(Array(repeating: 0x20, count: 1 << 16), to: tool.path("text"))
     #expect(try tool.run("repair", tool.path("text")).status == 65)
     let store = try damagedStore()
-    for arguments in [["--size", "1MiB"], ["--force"], ["--to"], ["--to", ""], ["--to", "dax:/dev/dax0.0"]] {
+    for arguments in [
+      ["--size", "1MiB"], ["--force"], ["--to"], ["--to", ""], ["--to", "pci:0000:01:00.0/2"],
+      ["--to", "dax:\(tool.path("dax"))"],
+    ] {
       #expect(try tool.run(["repair", store] + arguments).status == 64, "\(arguments)")
     }
+    #expect(!Files.exists(tool.path("dax")) && !Files.exists(tool.path("dax.partial")))
     #expect(try tool.run("repair", store, "--to", tool.path("absent/file")).status == 73)
     let before = try Files.read(store)
     let small = try tool.run("repair", store, "--to", tool.path("small"), "--size", "100")

@@ -9,6 +9,15 @@ import SystemPackage
 
 /// A store file that appears under its name when it is whole and durable, and not before.
 enum NewStoreFile {
+  /// - Throws: ``StoreError/invalidOption(_:)`` where the address names no file: a device cannot be given a new name, nor one
+  ///   in its place.
+  static func check(_ address: StoreAddress) throws(StoreError) {
+    try address.validate()
+    guard !address.isDevice else {
+      throw .invalidOption("what is written anew is a file, named by its path, and “\(address)” is a device's")
+    }
+  }
+
   /// Calls `body` with the path of a file to create, makes that durable, and gives it the name in `address`.
   ///
   /// - Parameter replacing: whether a file of that name is replaced, unless it is open as a store.
@@ -17,6 +26,7 @@ enum NewStoreFile {
   static func write<R>(
     to address: StoreAddress, replacing: Bool, _ body: (_ path: String) throws(StoreError) -> R
   ) throws(StoreError) -> R {
+    try check(address)
     let path = address.path
     // A store in use is never replaced: it is locked until the new one has its name.
     let replaced = try lockExisting(path, replacing: replacing)
@@ -45,6 +55,7 @@ enum NewStoreFile {
   static func replace<R>(
     _ store: Store, at address: StoreAddress, _ body: (_ path: String) throws(StoreError) -> R
   ) throws(StoreError) -> R {
+    try check(address)
     let path = address.path
     let partial = path + ".partial"
     do throws(StoreError) {
