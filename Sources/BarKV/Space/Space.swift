@@ -122,7 +122,9 @@ final class Space: Sendable {
   }
 
   /// How many free segments puts leave once there may be so many keys, and so many segments more were opened.
-  func leftByPuts(keys: Int, opening: Int) -> Int { indexReserve(keys: keys, opening: opening) + 2 }
+  func leftByPuts(keys: Int, opening: Int) -> Int {
+    indexReserve(keys: keys, opening: opening) + 2 + 2 * geometry.churn
+  }
 
   /// The most neighbouring segments that are free.
   var longestFreeRun: Int {

@@ -74,12 +74,12 @@ struct UsableSpace {
   /// What puts leave of the free segments when a store is full: see ``Space``. All lanes' segments are full by then.
   private func reserve(keys: Int) -> Int {
     let whole = geometry.runSegments(entries: keys)
-    // One for tombstones, one to copy to.
-    if geometry.rewritesIndex { return whole + 2 }
-    let bytes = geometry.runBytes(entries: keys)
+    // One for tombstones, one to copy to; and for what comes and goes.
+    let others = 2 + 2 * geometry.churn
+    if geometry.rewritesIndex { return whole + others }
+    let bytes = geometry.mostRunBytes(keys: keys) - geometry.runBytes(entries: keys)
     let changed = geometry.runBytes(entries: 2 * (lanes + 3) * geometry.recordLinesPerSegment)
     let payload = geometry.runPayload
-    let growth = geometry.mostRunBytes(keys: keys) - bytes
-    return (changed + geometry.longestRun + growth + payload - 1) / payload + 2 + 2 * geometry.churn
+    return (changed + geometry.longestRun + max(0, bytes) + payload - 1) / payload + others
   }
 }
