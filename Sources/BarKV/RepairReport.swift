@@ -22,7 +22,7 @@ public struct RepairReport: Sendable, Hashable {
   public internal(set) var losses: [Loss] = []
   /// How many losses there are: an entry each, or a stretch of the log whose entries are not known.
   public internal(set) var lossCount: Int = 0
-  /// Whether a part of the index was damaged and made anew from the log. The log forgets what was deleted before it forgets
+  /// Whether the manifest or a part of the index was damaged, and the index made anew from the log. The log forgets what was deleted before it forgets
   /// what was stored, so keys that had been deleted, or older values in place of lost ones, may be there again.
   public internal(set) var mayHoldDeletedKeys: Bool = false
 

@@ -25,7 +25,7 @@ struct Salvage {
     let more = found.damage.filter { !known.contains($0.offset) }
     report.damage = Array((recovery.damage + more).prefix(Recovery.damageListLimit))
     report.damageCount = max(found.damageCount, recovery.damageCount, recovery.damage.count + more.count)
-    report.mayHoldDeletedKeys = recovery.damage.contains { $0.kind == .index || $0.rebuiltIndex }
+    report.mayHoldDeletedKeys = recovery.damage.contains(where: \.touchesIndex)
     for damage in recovery.damage where !damage.hasCopy && damage.kind != .index {
       report.note(Loss(kind: damage.kind, offset: damage.offset, length: damage.length, key: nil))
     }
@@ -177,6 +177,13 @@ struct Salvage {
 }
 
 extension Damage {
-  /// Whether the index was built anew from the log because of it.
-  var rebuiltIndex: Bool { kind == .segmentHeader && !hasCopy }
+  /// Whether recovery went on without the newest index because of it.
+  fileprivate var touchesIndex: Bool {
+    switch kind {
+    // An older manifest names an older index, and does not know which tombstones are gone since.
+    case .index, .manifest: true
+    case .segmentHeader: !hasCopy
+    case .superblock, .record, .extent: false
+    }
+  }
 }

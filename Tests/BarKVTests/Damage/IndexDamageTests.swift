@@ -51,8 +51,8 @@ import Testing
       var entries: [RunEntry] = []
       unsafe image.withUnsafeBytes { bytes in
         _ = unsafe RunBlock.decode(
-          bytes.baseAddress! + block, from: 0, to: RunEntry.keyLimit, stateBits: stateBits, salt: run.salt,
-          into: &entries)
+          bytes.baseAddress! + block, from: 0, to: RunEntry.keyLimit, stateBits: stateBits,
+          lineCount: bytes.count / 64, salt: run.salt, into: &entries)
       }
       return entries
     }
@@ -138,6 +138,20 @@ import Testing
     entries[3] = RunEntry(key: entries[3].key, state: (header == 0 ? 2048 : header) << 1)
     damaged.replace(by: entries)
     #expect(try damaged.damage().contains { $0.offset == UInt64(entries[3].line * 64) && $0.kind == .index })
+  }
+
+  /// A slot that names a line behind the region's end is none: what it should name is missing.
+  @Test func anEntryOutsideTheRegion() throws {
+    let sample = try Sample()
+    let limit = sample.image.count / 64
+    for line in [limit, limit + 1, 2 * limit - 1] {
+      var damaged = sample
+      var entries = sample.entries
+      entries[3] = RunEntry(key: entries[3].key, state: UInt64(line) << 1)
+      damaged.replace(by: entries)
+      #expect(try damaged.damage().map(\.kind) == [.index])
+      #expect(try Region(image: damaged.image).open().count == sample.contents.count, "as the checkpoint counted")
+    }
   }
 
   /// A slot at a place where no search for its key comes.

@@ -158,7 +158,10 @@ struct Run: Sendable, Equatable {
       let start = unsafe blocks + block * RunBlock.byteCount
       // The first one behind the range is checked like the others: its place has decided where the search began or ends.
       let isLast = unsafe RunBlock.firstKey(start) >= upper
-      guard unsafe RunBlock.decode(start, from: lower, to: upper, stateBits: stateBits, salt: salt, into: &entries)
+      guard
+        unsafe RunBlock.decode(
+          start, from: lower, to: upper, stateBits: stateBits, lineCount: region.count / lineSize, salt: salt,
+          into: &entries)
       else {
         return offset + Self.headerBytes + block * RunBlock.byteCount
       }
@@ -177,8 +180,8 @@ struct Run: Sendable, Equatable {
       let position = offset + Self.headerBytes + block * RunBlock.byteCount
       entries.removeAll(keepingCapacity: true)
       let isWhole = unsafe RunBlock.decode(
-        region.baseAddress! + position, from: 0, to: RunEntry.keyLimit, stateBits: stateBits, salt: salt,
-        into: &entries)
+        region.baseAddress! + position, from: 0, to: RunEntry.keyLimit, stateBits: stateBits,
+        lineCount: region.count / lineSize, salt: salt, into: &entries)
       if !isWhole { offsets.append(position) }
     }
     return offsets
