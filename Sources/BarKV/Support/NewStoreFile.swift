@@ -17,6 +17,8 @@ enum NewStoreFile {
   static func write<R>(
     to address: StoreAddress, replacing: Bool, _ body: (_ path: String) throws(StoreError) -> R
   ) throws(StoreError) -> R {
+    // Files have names that can be given when all is there; devices do not.
+    guard !address.isDevice else { throw .invalidAddress(address.description) }
     let path = address.path
     // A store in use is never replaced: it is locked until the new one has its name.
     let replaced = try lockExisting(path, replacing: replacing)
