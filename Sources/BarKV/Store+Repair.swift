@@ -19,8 +19,8 @@ extension Store {
   ///   - size: the new store's size; that of the damaged one unless given. Only with a target.
   ///   - replacing: whether a file at `target` that exists, and is not open as a store, is replaced.
   ///   - progress: called now and then with the share that is done.
-  /// - Throws: ``StoreError/corrupt(_:)`` where both copies of the superblock are damaged: then nothing can be read;
-  ///   ``StoreError/invalidOption(_:)`` where the new store's address is a device's;
+  /// - Throws: ``StoreError/invalidOption(_:)`` where a store on a device is to be salvaged without a target, or to another device;
+  ///   ``StoreError/corrupt(_:)`` where both copies of the superblock are damaged: then nothing can be read;
   ///   ``StoreError/full`` where a new store of that size has no room for the entries, ``StoreError/busy(path:owner:)``, what
   ///   opening and creating throw. The damaged store is as it was then.
   /// - Complexity: reads all that is stored twice and writes it once; as much space again as the store's file takes.
@@ -56,6 +56,9 @@ extension Store {
         report.keyCount = source.count
         return report
       }
+    }
+    guard !address.isDevice else {
+      throw .invalidOption("a store on a device cannot be replaced: salvage it to a file (--to FILE), create it anew, load")
     }
     return try NewStoreFile.replace(source, at: address) { (path) throws(StoreError) in
       try salvage.write(to: path, size: nil)

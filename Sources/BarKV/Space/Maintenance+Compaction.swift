@@ -55,7 +55,11 @@ extension Maintenance {
   private func hasVictims(_ state: State, _ leastGarbage: Int) -> Bool { !chooseVictims(state, leastGarbage).isEmpty }
 
   private var hasUnreportedTail: Bool {
-    log.allLanes.contains { unsafe log[$0].pointee.unreported > 0 }
+    log.allLanes.contains { lane in
+      log.lock(lane).lock()
+      defer { log.release(lane) }
+      return unsafe log[lane].pointee.unreported > 0
+    }
   }
 
   /// The segments that are worth the most: much garbage, long unchanged; as many as the free segments take the live
