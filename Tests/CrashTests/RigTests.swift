@@ -8,7 +8,7 @@ import Testing
     var settings = Rig.Settings()
     settings.seed = baseSeed
     settings.models = [model]
-    settings.states = 1500
+    settings.states = 1000
     settings.workers = 1
     settings.effort.statesPerPoint = 24
     settings.directory = temporaryDirectory
@@ -23,10 +23,12 @@ import Testing
   /// What is left out because recovery loads nothing of it must be right as well.
   @Test func statesThatAreAlikeAreRight() throws {
     var alike = 0
-    for number in 0..<12 {
+    // Of small stores: each state of these is judged with all its loads looked at, by code that is not optimised.
+    let numbers = (0...).lazy.filter { Workload.random(seed: Rig.seed(of: $0, base: baseSeed)).shape.keys < 40 }
+    for number in numbers.prefix(12) {
       let seed = Rig.seed(of: number, base: baseSeed)
       var effort = Judge.Effort()
-      effort.statesPerPoint = 40
+      effort.statesPerPoint = 24
       let model = PersistenceModel.allCases[number % PersistenceModel.allCases.count]
       let run = RigRun(
         seed: seed, model: model, workload: Workload.random(seed: seed), effort: effort, checkLoads: true)
@@ -40,7 +42,7 @@ import Testing
     func counts() -> [Int] {
       var effort = Judge.Effort()
       effort.statesPerPoint = 8
-      return (0..<6).map { number in
+      return (0...).lazy.filter { Workload.random(seed: Rig.seed(of: $0, base: 77)).shape.keys < 40 }.prefix(6).map { number in
         let seed = Rig.seed(of: number, base: 77)
         var workload = Workload.random(seed: seed)
         workload.phases = workload.phases.filter { if case .alone = $0 { true } else { false } }

@@ -124,10 +124,12 @@ struct OverwritingCommand: ParsableCommand {
         try put(next)
         break
       } catch {
-        guard error == .full, deleted < 100_000 else { throw error }
-        let another = key(of: deleted)
-        _ = try unsafe store.delete(another.span.bytes)
-        deleted += 1
+        guard error == .full, deleted < UInt64(count / 2) else { throw error }
+        for _ in 0..<1000 {
+          let another = key(of: deleted)
+          _ = try unsafe store.delete(another.span.bytes)
+          deleted += 1
+        }
       }
     }
     print("a put works after \(deleted) deletes")

@@ -241,6 +241,9 @@ final class Maintenance: @unchecked Sendable {
     func hasGained(_ state: State) -> Bool { netGain(state) > seen || hasRoom(for: purpose) }
     var sealing = Sealing.none
     var wasLast = false
+    // Where there are many segments, what is dead in open ones is little; and a put that has more than thirty records copied
+    // for each that it writes had better be refused.
+    let hasFew = geometry.rewritesIndex
     // Each round moves live records together; what it gains may be less than a segment.
     for _ in 0..<64 {
       release(&state)
@@ -248,12 +251,12 @@ final class Maintenance: @unchecked Sendable {
       // First what costs nothing but a commit: segments in which nothing lives.
       guard try checkpointIfRoom(&state, sealing: sealing) else { break }
       if hasGained(state) { return true }
-      let hasMoved = try compactStep(&state, leastGarbage: Int.max)
+      let hasMoved = try compactStep(&state, leastGarbage: hasFew ? Int.max : 32)
       waitForReaders(&state)
       if hasGained(state) { return true }
       if hasMoved { continue }
       // Nothing that is dead can be had as it is: what open segments have of it is next.
-      if sealing == .all, wasLast { break }
+      if !hasFew || sealing == .all && wasLast { break }
       wasLast = sealing == .all
       sealing = sealing == .none ? .writers : .all
     }
