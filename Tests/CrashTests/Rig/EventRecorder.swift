@@ -80,7 +80,11 @@ final class Jitter: Sendable {
   func pause(at event: MediumEvent) {
     let number = generator.withLock { $0.next() }
     // A barrier takes its time, so that others wait for it and for the next.
-    if case .barrier = event { return sleepFor(microseconds: UInt32(number & 127)) }
+    // So does the read that ends one: who comes while it is on its way is not covered by it.
+    switch event {
+    case .barrier, .readBack, .statusRead: return sleepFor(microseconds: UInt32(number & 127))
+    default: break
+    }
     // Between an extent's header and its bytes others may be done with theirs.
     if event.isExtent, number & 3 == 0 { return sleepFor(microseconds: UInt32(number >> 8 & 511)) }
     switch number % 8 {
