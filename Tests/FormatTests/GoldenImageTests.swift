@@ -131,7 +131,8 @@ import Testing
     #expect(number(UInt64.self, image, run + 32) == 20)
     #expect(number(UInt32.self, image, run + 40) == 1)
     #expect(number(UInt32.self, image, run + 44) == 1)
-    let salt = CRC32C.of((image[72..<80] + [3, 0, 0, 0, 0, 0, 0, 0] + image[segment + 16..<segment + 24])[...], seed: 0)
+    let salt = CRC32C.of(
+      (image[72..<80] + [3, 0, 0, 0, 0, 0, 0, 0] + image[segment + 16..<segment + 24])[...], seed: 0)
     #expect(number(UInt32.self, image, run + 4) == CRC32C.of(image[run + 8..<run + 64], seed: salt))
 
     // Its only block: 20 entries of 8 bytes, each with a place above and a line below that a record of a key starts on.

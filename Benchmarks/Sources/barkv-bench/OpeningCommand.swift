@@ -36,7 +36,8 @@ struct OpeningCommand: ParsableCommand {
 
   mutating func run() throws {
     forcePersistentMemory()
-    print("        keys    open, ms  slowest   first gets, us: median   99.9 %  slowest   DRAM, bytes a key   get then, ns")
+    print(
+      "        keys    open, ms  slowest   first gets, us: median   99.9 %  slowest   DRAM, bytes a key   get then, ns")
     for count in numbers {
       let figures = try measure(count)
       print(
@@ -130,7 +131,8 @@ struct OpeningCommand: ParsableCommand {
 /// The median of figures, of which there are some.
 func median(_ figures: [Double]) -> Double {
   let sorted = figures.sorted()
-  return sorted.count % 2 == 1 ? sorted[sorted.count / 2] : (sorted[sorted.count / 2 - 1] + sorted[sorted.count / 2]) / 2
+  return sorted.count % 2 == 1
+    ? sorted[sorted.count / 2] : (sorted[sorted.count / 2 - 1] + sorted[sorted.count / 2]) / 2
 }
 
 /// The monotonic clock, in nanoseconds.

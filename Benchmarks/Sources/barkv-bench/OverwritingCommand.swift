@@ -82,7 +82,8 @@ struct OverwritingCommand: ParsableCommand {
       let latencies = reader.take()
       print(
         String(
-          format: "%4d %11.0f %21.2f %14.2f %7.2f %20.2f %8.2f %8.1f", turn, speeds[turn - 1], 1 + copied + index, copied,
+          format: "%4d %11.0f %21.2f %14.2f %7.2f %20.2f %8.2f %8.1f", turn, speeds[turn - 1], 1 + copied + index,
+          copied,
           index, Double(latencies.quantile(0.5)) / 1e3, Double(latencies.quantile(0.999)) / 1e3,
           Double(latencies.longest) / 1e3))
     }
@@ -157,7 +158,9 @@ private final class Reader: Sendable {
             let number = crl_mix(random) % UInt64(keys)
             let begun = now()
             let key = key(of: number)
-            let found = try unsafe store.withValue(of: key.span.bytes) { unsafe $0.unsafeLoadUnaligned(as: UInt64.self) }
+            let found = try unsafe store.withValue(of: key.span.bytes) {
+              unsafe $0.unsafeLoadUnaligned(as: UInt64.self)
+            }
             latencies.add(now() - begun)
             if found != number {
               throw BenchError.wrongAnswer(subject: .barkv, work: .get, expected: number, found: found ?? .max)
