@@ -58,7 +58,8 @@ extension Store {
       }
     }
     guard !address.isDevice else {
-      throw .invalidOption("a store on a device cannot be replaced: salvage it to a file (--to FILE), create it anew, load")
+      throw .invalidOption(
+        "a store on a device cannot be replaced: salvage it to a file (--to FILE), create it anew, load")
     }
     return try NewStoreFile.replace(source, at: address) { (path) throws(StoreError) in
       try salvage.write(to: path, size: nil)
