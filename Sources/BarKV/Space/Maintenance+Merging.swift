@@ -30,7 +30,7 @@ extension Maintenance {
       manifest.checkpoint?.runs = (base + deltas).map(\.reference)
       try commit(&manifest, &state)
       replaceRuns(&state, base: base, deltas: deltas)
-      loader.publish(RunSet(medium: medium, base: base, deltas: deltas.reversed()))
+      loader.publish(RunSet(medium: medium, geometry: geometry, base: base, deltas: deltas.reversed()))
       leaveRuns(&state)
       release(&state)
     }
@@ -43,7 +43,7 @@ extension Maintenance {
     guard let oldest = base.indices.min(by: { base[$0].number < base[$1].number }), let newest = deltas.last,
       base[oldest].number < newest.number
     else { return }
-    let set = RunSet(medium: medium, base: base, deltas: deltas.reversed())
+    let set = RunSet(medium: medium, geometry: geometry, base: base, deltas: deltas.reversed())
     var entries: [RunEntry] = []
     var end = oldest
     while end < base.count, entries.count <= count * geometry.entriesPerRun {

@@ -52,7 +52,7 @@ import Testing
       unsafe image.withUnsafeBytes { bytes in
         _ = unsafe RunBlock.decode(
           bytes.baseAddress! + block, from: 0, to: RunEntry.keyLimit, stateBits: stateBits,
-          lineCount: bytes.count / 64, salt: run.salt, into: &entries)
+          lines: 0..<bytes.count / 64, salt: run.salt, into: &entries)
       }
       return entries
     }

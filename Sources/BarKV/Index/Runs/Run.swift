@@ -145,10 +145,12 @@ struct Run: Sendable, Equatable {
 
   /// Adds the run's entries from place `lower` to before `upper`, in their order, to `entries`.
   ///
+  /// - Parameter lines: where records may stand: an entry that names another line does not count.
   /// - Returns: the offset of a block that is damaged, or `nil`.
   /// - Complexity: the entries asked for, and a few blocks that are looked at to find the first.
   func read(
-    _ region: UnsafeRawBufferPointer, from lower: UInt64, to upper: UInt64, into entries: inout [RunEntry]
+    _ region: UnsafeRawBufferPointer, lines: Range<Int>, from lower: UInt64, to upper: UInt64,
+    into entries: inout [RunEntry]
   ) -> Int? {
     guard lower < range.upperBound, upper > range.lowerBound, blockCount > 0 else { return nil }
     let stateBits = RunBlock.stateBits(regionBytes: region.count)
@@ -160,8 +162,7 @@ struct Run: Sendable, Equatable {
       let isLast = unsafe RunBlock.firstKey(start) >= upper
       guard
         unsafe RunBlock.decode(
-          start, from: lower, to: upper, stateBits: stateBits, lineCount: region.count / lineSize, salt: salt,
-          into: &entries)
+          start, from: lower, to: upper, stateBits: stateBits, lines: lines, salt: salt, into: &entries)
       else {
         return offset + Self.headerBytes + block * RunBlock.byteCount
       }
@@ -181,7 +182,7 @@ struct Run: Sendable, Equatable {
       entries.removeAll(keepingCapacity: true)
       let isWhole = unsafe RunBlock.decode(
         region.baseAddress! + position, from: 0, to: RunEntry.keyLimit, stateBits: stateBits,
-        lineCount: region.count / lineSize, salt: salt, into: &entries)
+        lines: 0..<region.count / lineSize, salt: salt, into: &entries)
       if !isWhole { offsets.append(position) }
     }
     return offsets

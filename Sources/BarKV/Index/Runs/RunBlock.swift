@@ -64,11 +64,11 @@ enum RunBlock {
 
   /// Adds the block's entries from place `lower` to before `upper` to `entries`.
   ///
-  /// - Parameter lineCount: the lines of the region: no entry that counts names another.
+  /// - Parameter lines: where records may stand: no entry that counts names another line.
   /// - Returns: whether the block is whole.
   @unsafe
   static func decode(
-    _ block: UnsafeRawPointer, from lower: UInt64, to upper: UInt64, stateBits: UInt64, lineCount: Int, salt: UInt32,
+    _ block: UnsafeRawPointer, from lower: UInt64, to upper: UInt64, stateBits: UInt64, lines: Range<Int>, salt: UInt32,
     into entries: inout [RunEntry]
   ) -> Bool {
     let body = unsafe UnsafeRawBufferPointer(start: block + 4, count: byteCount - 4)
@@ -92,7 +92,7 @@ enum RunBlock {
       }
       // A right checksum proves nothing about intent: a place outside what was asked for is left out all the same, and a line
       // outside the region.
-      if entry.key >= lower, entry.key < upper, entry.state >> stateBits == 0, entry.line > 1, entry.line < lineCount {
+      if entry.key >= lower, entry.key < upper, entry.state >> stateBits == 0, lines.contains(entry.line) {
         entries.append(entry)
       }
     }

@@ -3,13 +3,17 @@
 /// Base runs cover all places one after the other, or there are none yet; delta runs lie over them.
 final class RunSet: Sendable {
   private let medium: Medium
+  /// The lines of the segments. A right checksum proves nothing about intent: an entry may name anything.
+  private let lines: Range<Int>
   /// In the order of their ranges.
   let base: [Run]
   /// The newest first.
   let deltas: [Run]
 
-  init(medium: Medium, base: [Run], deltas: [Run]) {
+  init(medium: Medium, geometry: Geometry, base: [Run], deltas: [Run]) {
     self.medium = medium
+    let end = geometry.segmentOffset(geometry.segmentCount)
+    lines = geometry.firstSegment / lineSize..<end / lineSize
     self.base = base
     self.deltas = deltas
   }
@@ -74,7 +78,7 @@ final class RunSet: Sendable {
 
   private func read(_ run: Run, _ range: Range<UInt64>, into entries: inout [RunEntry]) throws(StoreError) {
     let damage = unsafe run.read(
-      medium.bytes, from: range.lowerBound, to: range.upperBound, into: &entries)
+      medium.bytes, lines: lines, from: range.lowerBound, to: range.upperBound, into: &entries)
     if let damage { throw .damagedIndex(offset: UInt64(damage)) }
   }
 
