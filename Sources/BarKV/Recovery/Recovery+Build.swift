@@ -55,7 +55,8 @@ extension Recovery {
     let base = found.runs.filter(\.isBase)
     let deltas = found.runs.filter { !$0.isBase }
     let loader = IndexLoader(
-      log: log, index: index, epochs: epochs, runs: RunSet(medium: medium, geometry: geometry, base: base, deltas: deltas.reversed()),
+      log: log, index: index, epochs: epochs,
+      runs: RunSet(medium: medium, geometry: geometry, base: base, deltas: deltas.reversed()),
       tail: tail.isEmpty ? nil : tail, budget: options.indexBytes)
     let maintenance = Maintenance(
       log: log, index: index, loader: loader, epochs: epochs, lifecycle: lifecycle,

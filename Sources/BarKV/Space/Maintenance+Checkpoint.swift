@@ -66,7 +66,8 @@ extension Maintenance {
     try commit(&manifest, &state)
     checkpoints.wrappingAdd(1, ordering: .relaxed)
     replaceRuns(&state, base: base, deltas: deltas)
-    loader.publish(RunSet(medium: medium, geometry: geometry, base: base, deltas: deltas.reversed()), committed: cut.window)
+    loader.publish(
+      RunSet(medium: medium, geometry: geometry, base: base, deltas: deltas.reversed()), committed: cut.window)
     leave(cut.empty, &state)
     leaveRuns(&state)
     release(&state)
