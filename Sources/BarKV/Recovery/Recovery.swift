@@ -426,8 +426,9 @@ struct Recovery {
     var line = [UInt8](repeating: 0, count: lineSize)
     unsafe line.withUnsafeMutableBytes { line in
       guard let record = line.baseAddress else { return }
-      unsafe Record.seal(
-        record, delta: 0, keyLength: 0, valueLength: 0, kind: .seal, isSettled: true,
+      unsafe Record.build(
+        record, delta: 0, key: UnsafeRawBufferPointer(start: nil, count: 0),
+        value: UnsafeRawBufferPointer(start: nil, count: 0), kind: .seal, isSettled: true,
         salt: header.salt(seed: superblock.seed))
     }
     let offset = geometry.segmentOffset(header.segment) + geometry.segmentSize - lineSize
