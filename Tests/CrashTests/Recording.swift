@@ -51,12 +51,12 @@ struct Recording {
     Recording(image.afterKill(Array(repeating: true, count: image.units.count)))
   }
 
-  /// Calls `judge` with what each cut may leave in all that was recorded since the last time.
+  /// Calls `judge` with what each cut may leave, or forty samples of it, in all that was recorded since the last time.
   mutating func cutEverywhere(_ judge: (Recording) throws -> Void) throws {
     for case .medium(let event, let thread) in recorder.take() {
       if event.isCrashPoint {
         var enumerator = StateEnumerator(image, seed: 1)
-        for state in [enumerator.none, enumerator.all] + enumerator.states() { try judge(cut { state[$0] }) }
+        for state in [enumerator.none, enumerator.all] + enumerator.states(limit: 40) { try judge(cut { state[$0] }) }
       }
       image.apply(event, thread: thread)
     }

@@ -56,6 +56,23 @@ enum Record {
     lineCount(bytes: headerBytes &+ keyLength &+ valueLength)
   }
 
+  /// Writes the header, with its checksum, in front of the key and value that stand at `record` + 12 already.
+  @unsafe
+  @inline(__always)
+  static func seal(
+    _ record: UnsafeMutableRawPointer, delta: UInt32, keyLength: Int, valueLength: Int, kind: RecordKind,
+    isSettled: Bool, salt: UInt32
+  ) {
+    assert(valueLength <= maximumInlineValue && keyLength <= 65_535)
+    let bits = UInt16(truncatingIfNeeded: valueLength) | UInt16(kind.rawValue) << 12 | (isSettled ? 0x8000 : 0)
+    unsafe record.setLittleEndian(delta, at: 4)
+    unsafe record.setLittleEndian(UInt16(truncatingIfNeeded: keyLength), at: 8)
+    unsafe record.setLittleEndian(bits, at: 10)
+    let body = unsafe UnsafeRawBufferPointer(
+      start: record + 4, count: headerBytes &- 4 &+ keyLength &+ valueLength)
+    unsafe record.setLittleEndian(Checksum.of(body, seed: salt), at: 0)
+  }
+
   /// Writes a record of `key` and `value`, padding included, to whole lines at `record`.
   @unsafe
   @inline(__always)
