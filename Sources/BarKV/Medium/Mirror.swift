@@ -227,11 +227,12 @@ final class Mirror: @unchecked Sendable {
   }
 
   private func drop(_ page: Int) {
-    // In this order: a write that still finds it present touches it, and has it filled again.
-    unsafe states[page].store(State.absent, ordering: .sequentiallyConsistent)
+    // Gone first, absent then: a write that finds the page absent copies nothing, so a page that could still be read would
+    // give its writer the bytes of before. One that finds it present touches it, and has it filled again.
     unsafe _ = withUnsafePointer(to: handle) {
       unsafe barkv_mirror_drop($0, page * Self.pageBytes, Self.pageBytes)
     }
+    unsafe states[page].store(State.absent, ordering: .sequentiallyConsistent)
     dropped.wrappingAdd(1, ordering: .relaxed)
   }
 }
