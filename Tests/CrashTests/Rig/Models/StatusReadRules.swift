@@ -8,18 +8,14 @@ enum StatusReadRules: PersistenceRules {
 
   static func apply(_ event: MediumEvent, thread: Int, to image: inout CrashImage) {
     switch event {
-    case .store(_, let offset, let bytes), .streamingStore(_, let offset, let bytes):
-      image.add(bytes, at: offset, thread: thread, isStreamed: true)
-    case .fence:
-      image.update { if $0.thread == thread { $0.isFenced = true } }
+    case .store, .streamingStore, .fence, .flush, .barrier, .dma, .dmaDone:
+      WriteCombiningRules.apply(event, thread: thread, to: &image)
     case .statusRead:
       image.commit { $0.isFenced }
-    case .flush, .barrier, .readBack, .dma, .dmaDone:
+    case .readBack:
       break
     }
   }
 
-  static func space(of units: [PendingUnit]) -> SurvivalSpace {
-    SurvivalSpace(lanes: [[independent(units.indices, units)]])
-  }
+  static func space(of units: [PendingUnit]) -> SurvivalSpace { RelaxedRules.space(of: units) }
 }
