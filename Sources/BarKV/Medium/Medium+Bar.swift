@@ -40,17 +40,8 @@ extension Medium {
   static func createBar(
     at address: StoreAddress, size: Int?, replacing: Bool, options: StoreOptions
   ) throws(StoreError) -> Medium {
-    let medium = try openBar(at: address, access: .readWrite, options: options)
-    do throws(StoreError) {
-      if let size, size != medium.length {
-        throw .invalidSize(bytes: size, reason: "the device has \(medium.length) bytes, and a store takes them all")
-      }
-      try medium.clear(replacing: replacing, path: address.path)
-      return medium
-    } catch {
-      medium.unmap()
-      throw error
-    }
+    return try openBar(at: address, access: .readWrite, options: options)
+      .cleared(size: size, replacing: replacing, path: address.path)
   }
 
   /// The second half of opening, once the BAR is locked.

@@ -2,6 +2,23 @@ import CBarKV
 
 /// Making a device's memory ready for a new store.
 extension Medium {
+  /// The device for a new store, cleared; unmapped where that is refused or fails.
+  ///
+  /// - Parameter size: the region's size, which must be the device's; `nil` for just that.
+  /// - Throws: ``StoreError/invalidSize(bytes:reason:)``; what ``clear(replacing:path:)`` throws.
+  func cleared(size: Int?, replacing: Bool, path: String) throws(StoreError) -> Medium {
+    do throws(StoreError) {
+      if let size, size != length {
+        throw .invalidSize(bytes: size, reason: "the device has \(length) bytes, and a store takes them all")
+      }
+      try clear(replacing: replacing, path: path)
+      return self
+    } catch {
+      unmap()
+      throw error
+    }
+  }
+
   /// How far apart the region is tried.
   private static var stepBytes: Int { 1 << 20 }
 

@@ -60,17 +60,8 @@ extension Medium {
         throw error
       }
     }
-    let medium = try openDAX(at: address, access: .readWrite, options: options)
-    do throws(StoreError) {
-      if let size, size != medium.length {
-        throw .invalidSize(bytes: size, reason: "the device has \(medium.length) bytes, and a store takes them all")
-      }
-      try medium.clear(replacing: replacing, path: address.path)
-      return medium
-    } catch {
-      medium.unmap()
-      throw error
-    }
+    return try openDAX(at: address, access: .readWrite, options: options)
+      .cleared(size: size, replacing: replacing, path: address.path)
   }
 
   /// The size of a file to be made.
