@@ -21,12 +21,7 @@ struct DevicesCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp("Where sysfs is mounted, or a copy of it for tests.", valueName: "path"),
     completion: .directory,
-    transform: { text in
-      guard RawArguments.isOrdinary(text), !text.isEmpty else {
-        throw ValidationError("a path must be valid UTF-8, and not empty")
-      }
-      return text
-    })
+    transform: RawArguments.ordinaryPath)
   var sysfs = "/sys"
 
   @OptionGroup var report: ReportOptions

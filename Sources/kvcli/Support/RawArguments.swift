@@ -1,3 +1,4 @@
+import ArgumentParser
 import SystemPackage
 
 /// The process's arguments, byte for byte.
@@ -65,6 +66,16 @@ enum RawArguments {
   static func path(of string: String) -> FilePath {
     // An argument has no zero byte, so this one ends it.
     unsafe FilePath(platformString: bytes(of: string).map { CChar(bitPattern: $0) } + [0])
+  }
+
+  /// The path that an argument names where an ordinary string has to hold it.
+  ///
+  /// - Throws: a usage error where it cannot, or is empty.
+  static func ordinaryPath(_ string: String) throws -> String {
+    guard isOrdinary(string), !string.isEmpty else {
+      throw ValidationError("a path must be valid UTF-8, and not empty")
+    }
+    return string
   }
 
   /// Whether every byte of the argument is kept by an ordinary Swift string.

@@ -16,12 +16,7 @@ struct StoreArgument: ParsableArguments {
   @Option(
     help: ArgumentHelp("Where sysfs is mounted, or a copy of it for tests.", valueName: "path", visibility: .hidden),
     completion: .directory,
-    transform: { text in
-      guard RawArguments.isOrdinary(text), !text.isEmpty else {
-        throw ValidationError("a path must be valid UTF-8, and not empty")
-      }
-      return text
-    })
+    transform: RawArguments.ordinaryPath)
   var sysfs = "/sys"
 
   /// How the store is opened.
