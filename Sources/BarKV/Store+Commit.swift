@@ -222,9 +222,11 @@ extension Store {
         if isAtomic {
           let fragment = BatchFragment(
             sequence: first, total: count, first: next, count: part.count)
-          let offset = try unsafe log.append(
-            lane, kind: .batch, sequence: first, keyLength: 0, valueLength: BatchFragment.encodedBytes,
-            site: .batchHeader, fill: { unsafe fragment.encode(to: $0) })
+          let offset = try unsafe fragment.withEncoded { (content) throws(StoreError) in
+            try unsafe log.append(
+              lane, kind: .batch, sequence: first, key: UnsafeRawBufferPointer(start: nil, count: 0), value: content,
+              site: .batchHeader)
+          }
           log.segments.addDead(1, segment: superblock.geometry.segment(at: offset))
         } else if number > 0 {
           // Deferred writes survive as a prefix: what an earlier segment holds is durable before a later one begins.

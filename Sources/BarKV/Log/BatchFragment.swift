@@ -23,6 +23,15 @@ struct BatchFragment: Equatable {
     unsafe target.setLittleEndian(UInt32(count), at: 16)
   }
 
+  /// Calls `body` with the 20 bytes.
+  func withEncoded<R>(_ body: (UnsafeRawBufferPointer) throws(StoreError) -> R) throws(StoreError) -> R {
+    var bytes: (UInt64, UInt64, UInt64) = (0, 0, 0)
+    unsafe withUnsafeMutableBytes(of: &bytes) { unsafe encode(to: $0.baseAddress.unsafelyUnwrapped) }
+    return try unsafe withUnsafeBytes(of: &bytes) { (bytes) throws(StoreError) in
+      try unsafe body(UnsafeRawBufferPointer(rebasing: bytes[..<Self.encodedBytes]))
+    }
+  }
+
   /// Reads the content of a valid batch record.
   @unsafe
   init?(_ source: UnsafeRawPointer) {

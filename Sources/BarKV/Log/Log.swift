@@ -155,7 +155,7 @@ final class Log: @unchecked Sendable {
       && sequence.load(ordering: .relaxed) &- self[lane].pointee.baseSequence < UInt64(1) << 31
   }
 
-  /// Appends the record of a put or of a delete to the lane's open segment, which has room for it.
+  /// Appends a record of `key` and `value`, either of which may be empty, to the lane's open segment, which has room for it.
   ///
   /// - Returns: the record's offset in the region. It is durable after ``settle(_:)``.
   @unsafe
@@ -169,29 +169,8 @@ final class Log: @unchecked Sendable {
       state.pointee.scratch, delta: UInt32(truncatingIfNeeded: sequence &- state.pointee.baseSequence), key: key,
       value: value, kind: kind, isSettled: claimsSettled(state), salt: state.pointee.salt)
     return try unsafe write(
-      state, lines: Record.lines(keyLength: key.count, valueLength: value.count), isSeal: false, site: site)
-  }
-
-  /// Appends a record to the lane's open segment, which has room for it.
-  ///
-  /// - Parameter fill: puts key and value, `keyLength + valueLength` bytes, where it is told.
-  /// - Returns: the record's offset in the region. It is durable after ``settle(_:)``.
-  @unsafe
-  func append(
-    _ lane: Int, kind: RecordKind, sequence: UInt64, keyLength: Int, valueLength: Int, site: MediumSite = .record,
-    fill: (UnsafeMutableRawPointer) -> Void
-  ) throws(StoreError) -> Int {
-    let state = unsafe self[lane]
-    let record = unsafe state.pointee.scratch
-    let lines = Record.lines(keyLength: keyLength, valueLength: valueLength)
-    // The last line's padding, before the rest is laid over it.
-    let lastLine = unsafe record + ((lines &- 1) &* lineSize)
-    unsafe lastLine.initializeMemory(as: UInt64.self, repeating: 0, count: lineSize / 8)
-    unsafe fill(record + Record.headerBytes)
-    unsafe Record.seal(
-      record, delta: UInt32(truncatingIfNeeded: sequence &- state.pointee.baseSequence), keyLength: keyLength,
-      valueLength: valueLength, kind: kind, isSettled: claimsSettled(state), salt: state.pointee.salt)
-    return try unsafe write(state, lines: lines, isSeal: kind == .seal, site: site)
+      state, lines: Record.lines(keyLength: key.count, valueLength: value.count), isSeal: kind == .seal,
+      site: site)
   }
 
   /// Whether the next record says that all before it was durable.
@@ -263,8 +242,8 @@ final class Log: @unchecked Sendable {
     let segment = unsafe state.pointee.segment
     let end = unsafe (state.pointee.position - state.pointee.start) / lineSize
     _ = try unsafe append(
-      lane, kind: .seal, sequence: state.pointee.baseSequence, keyLength: 0, valueLength: 0, site: .seal,
-      fill: { _ in })
+      lane, kind: .seal, sequence: state.pointee.baseSequence, key: UnsafeRawBufferPointer(start: nil, count: 0),
+      value: UnsafeRawBufferPointer(start: nil, count: 0), site: .seal)
     // What is left of it, the seal's line among it, is of no use to anybody.
     segments.addDead(geometry.segmentSize / lineSize - end, segment: segment)
     segments.setUsed(geometry.segmentSize / lineSize, segment: segment)

@@ -56,23 +56,6 @@ enum Record {
     lineCount(bytes: headerBytes &+ keyLength &+ valueLength)
   }
 
-  /// Writes the header, with its checksum, in front of the key and value that stand at `record` + 12 already.
-  @unsafe
-  @inline(__always)
-  static func seal(
-    _ record: UnsafeMutableRawPointer, delta: UInt32, keyLength: Int, valueLength: Int, kind: RecordKind,
-    isSettled: Bool, salt: UInt32
-  ) {
-    assert(valueLength <= maximumInlineValue && keyLength <= 65_535)
-    let bits = UInt16(truncatingIfNeeded: valueLength) | UInt16(kind.rawValue) << 12 | (isSettled ? 0x8000 : 0)
-    unsafe record.setLittleEndian(delta, at: 4)
-    unsafe record.setLittleEndian(UInt16(truncatingIfNeeded: keyLength), at: 8)
-    unsafe record.setLittleEndian(bits, at: 10)
-    let body = unsafe UnsafeRawBufferPointer(
-      start: record + 4, count: headerBytes &- 4 &+ keyLength &+ valueLength)
-    unsafe record.setLittleEndian(Checksum.of(body, seed: salt), at: 0)
-  }
-
   /// Writes a record of `key` and `value`, padding included, to whole lines at `record`.
   @unsafe
   @inline(__always)
@@ -93,6 +76,18 @@ enum Record {
     let checksum = unsafe Checksum.of(UInt64(delta) | UInt64(lengths) << 32, key, value, seed: salt)
     unsafe record.setLittleEndian(UInt64(checksum) | UInt64(delta) << 32, at: 0)
     unsafe record.setLittleEndian(lengths, at: 8)
+  }
+
+  /// A settled seal for a segment with that salt: a line.
+  static func settledSeal(salt: UInt32) -> [UInt8] {
+    var line = [UInt8](repeating: 0, count: lineSize)
+    unsafe line.withUnsafeMutableBytes { line in
+      guard let record = line.baseAddress else { return }
+      unsafe build(
+        record, delta: 0, key: UnsafeRawBufferPointer(start: nil, count: 0),
+        value: UnsafeRawBufferPointer(start: nil, count: 0), kind: .seal, isSettled: true, salt: salt)
+    }
+    return line
   }
 
   /// The header at `offset`, if its kind is one; nothing else about it is checked.

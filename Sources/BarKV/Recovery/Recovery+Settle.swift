@@ -109,13 +109,7 @@ extension Recovery {
   /// Writes a settled seal into the line that is kept for one. It goes on saying that what is not valid before it is damage:
   /// the manifest of the last close says so only until the next owner crashes.
   private func writeSeal(_ header: SegmentHeader, site: MediumSite) throws(StoreError) {
-    var line = [UInt8](repeating: 0, count: lineSize)
-    unsafe line.withUnsafeMutableBytes { line in
-      guard let record = line.baseAddress else { return }
-      unsafe Record.seal(
-        record, delta: 0, keyLength: 0, valueLength: 0, kind: .seal, isSettled: true,
-        salt: header.salt(seed: superblock.seed))
-    }
+    let line = Record.settledSeal(salt: header.salt(seed: superblock.seed))
     let offset = geometry.segmentOffset(header.segment) + geometry.segmentSize - lineSize
     try unsafe line.span.bytes.withUnsafeBytes { (line) throws(StoreError) in
       try unsafe medium.write(line, at: offset, site: site)

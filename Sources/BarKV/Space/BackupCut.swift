@@ -135,12 +135,7 @@ struct BackupCut {
   }
 
   private func writeSeal(_ end: End, to target: Medium) throws(StoreError) {
-    var line = [UInt8](repeating: 0, count: lineSize)
-    unsafe line.withUnsafeMutableBytes { line in
-      guard let record = line.baseAddress else { return }
-      unsafe Record.seal(
-        record, delta: 0, keyLength: 0, valueLength: 0, kind: .seal, isSettled: true, salt: end.salt)
-    }
+    let line = Record.settledSeal(salt: end.salt)
     try unsafe line.span.bytes.withUnsafeBytes { (line) throws(StoreError) in
       try unsafe target.write(line, at: end.offset, site: .seal)
     }

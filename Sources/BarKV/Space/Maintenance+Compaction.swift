@@ -195,12 +195,14 @@ extension Maintenance {
     guard let record = unsafe Record.header(medium.bytes, at: offset) else {
       throw .damagedRecord(offset: UInt64(offset))
     }
-    let body = unsafe medium.bytes.baseAddress! + offset + Record.headerBytes
-    let count = record.keyLength + record.valueLength
+    let body = offset + Record.headerBytes
     copiedBytes.wrappingAdd(UInt64(survivor.lines * lineSize), ordering: .relaxed)
     return try unsafe log.append(
-      lane, kind: record.kind, sequence: log.takeSequence(), keyLength: record.keyLength,
-      valueLength: record.valueLength, site: .copy, fill: { unsafe $0.copyMemory(from: body, byteCount: count) })
+      lane, kind: record.kind, sequence: log.takeSequence(),
+      key: UnsafeRawBufferPointer(rebasing: medium.bytes[body..<body + record.keyLength]),
+      value: UnsafeRawBufferPointer(
+        rebasing: medium.bytes[body + record.keyLength..<body + record.keyLength + record.valueLength]),
+      site: .copy)
   }
 
   private func publish(_ copies: [(survivor: Survivor, position: Int, offset: Int)], lane: Int) {
