@@ -26,6 +26,7 @@ extension Store {
     var goesOn = true
     var steps = 0
     try checkpoint()
+    try maintaining { (state) throws(StoreError) in maintenance.beginPass(&state) }
     // Each step empties a segment at least; a writer that keeps up with it is no reason to go on forever.
     while goesOn, steps < 4 * superblock.geometry.segmentCount {
       steps += 1

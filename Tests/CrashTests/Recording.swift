@@ -10,6 +10,13 @@ struct Recording {
   let live: ImageBuffer
   private(set) var image: CrashImage
 
+  /// What is recorded is what the test does, in its order.
+  static var options: StoreOptions {
+    var options = StoreOptions()
+    options.maintainsInBackground = false
+    return options
+  }
+
   /// A blank medium.
   init(model: PersistenceModel = .writeBack, size: Int) throws {
     live = ImageBuffer(count: size)
@@ -28,7 +35,7 @@ struct Recording {
   }
 
   func open() throws(StoreError) -> Store {
-    try Recovery.open(medium(), path: "memory", access: .readWrite, options: StoreOptions())
+    try Recovery.open(medium(), path: "memory", access: .readWrite, options: Self.options)
   }
 
   /// Enters what was recorded since the last time, or up to its first fence; the rest is forgotten then.

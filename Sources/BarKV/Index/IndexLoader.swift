@@ -14,8 +14,8 @@ final class IndexLoader: Sendable {
   private let budget: Int
   /// Where the search for a table to take away goes on.
   private let hand = Locked(0)
-  /// Called where the budget is exceeded by tables whose changes are in no run yet.
-  private let needsCheckpoint = Locked<(@Sendable () -> Void)?>(nil)
+  /// Called where the budget is exceeded by tables whose changes are in no run yet; partitions may be held then.
+  let needsCheckpoint = Hook()
 
   init(log: Log, index: Index, epochs: Epochs, runs: RunSet, tail: LogTail?, budget: Int) {
     self.log = log
@@ -27,11 +27,6 @@ final class IndexLoader: Sendable {
 
   /// The runs in force.
   var runs: RunSet { source.withLock { $0.runs } }
-
-  /// - Parameter call: may be called while partitions are held.
-  func onLackOfBudget(_ call: @escaping @Sendable () -> Void) {
-    needsCheckpoint.withLock { $0 = call }
-  }
 
   // MARK: Loading
 
@@ -189,7 +184,7 @@ final class IndexLoader: Sendable {
       _ = index.evict(partition)
       index.lock(partition).unlock()
     }
-    if asks, index.residentBytes > budget { needsCheckpoint.withLock { $0 }?() }
+    if asks, index.residentBytes > budget { needsCheckpoint() }
   }
 
   /// Whether only a checkpoint can make room for more tables.

@@ -148,7 +148,6 @@ extension Log {
   /// Gives up an extent that no record will refer to: its lines stay dead.
   func abandon(_ extent: ExtentReference) {
     segments.addPending(-1, segment: geometry.segment(at: extent.offset))
-    abandoned.wrappingAdd(1, ordering: .relaxed)
   }
 
   private func takeFromOpenExtents(_ lane: Int, bytes: Int) -> (segment: Int, offset: Int)? {

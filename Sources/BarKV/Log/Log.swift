@@ -47,9 +47,7 @@ final class Log: @unchecked Sendable {
   /// The bytes of records since the last cut, those that lanes have not reported yet left out.
   let tailBytes = Atomic<Int>(0)
   /// Called when a lane opens a segment: by then maintenance may have something to do.
-  let segmentWasTaken = Locked<(@Sendable () -> Void)?>(nil)
-  /// How many extents were placed for nothing.
-  let abandoned = Atomic<Int>(0)
+  let segmentWasTaken = Hook()
   /// How many bytes a lane writes before it reports them.
   let reportBytes: Int
 
@@ -272,7 +270,7 @@ final class Log: @unchecked Sendable {
       previousGeneration: previous)
     let start = geometry.segmentOffset(segment)
     if preparesAhead { preparer.advance() }
-    segmentWasTaken.withLock { $0 }?()
+    segmentWasTaken()
     // The header first: who finds the segment in the table may look at it.
     try header.write(to: medium, superblock: superblock, site: .segmentHeader)
     segments.adopt(

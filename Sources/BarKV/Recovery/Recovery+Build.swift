@@ -64,7 +64,7 @@ extension Recovery {
         manifest: ownership, foundCheckpoint: found.checkpoint, base: base, deltas: deltas,
         runNumber: found.checkpoint?.runNumber ?? 0),
       options: options)
-    log.segmentWasTaken.withLock { $0 = { [weak maintenance] in maintenance?.segmentWasTaken() } }
+    log.segmentWasTaken.set { [weak maintenance] in maintenance?.segmentWasTaken() }
     report.nanoseconds = monotonicNanoseconds() - began
     let store = Store(
       medium: medium, superblock: superblock, log: log, index: index, loader: loader, maintenance: maintenance,

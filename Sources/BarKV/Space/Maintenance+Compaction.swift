@@ -26,8 +26,10 @@ extension Maintenance {
   /// caller has the turn.
   ///
   /// - Parameter leastGarbage: victims have at least one dead line in so many.
-  /// - Returns: whether anything was moved.
+  /// - Returns: whether anything was moved; nothing is when a whole pass over the segments has brought no room.
   func compactStep(_ state: inout State, leastGarbage: Int) throws(StoreError) -> Bool {
+    if netGain(state) > state.mostGained { beginPass(&state) }
+    guard state.fruitlessMoves < geometry.segmentCount else { return false }
     if state.manifest?.checkpoint == nil || !hasVictims(state, leastGarbage) {
       guard log.tailBytes.load(ordering: .relaxed) > 0 || hasUnreportedTail, state.manifest != nil else { return false }
       let before = state.gained
@@ -45,11 +47,18 @@ extension Maintenance {
       emptied += 1
     }
     guard emptied > 0 else { return false }
+    state.fruitlessMoves += emptied
     do throws(StoreError) { try checkpoint(&state) } catch {
       guard error == .full else { throw error }
       return false
     }
     return true
+  }
+
+  /// Lets all segments be victims, once more.
+  func beginPass(_ state: inout State) {
+    state.mostGained = netGain(state)
+    state.fruitlessMoves = 0
   }
 
   private func hasVictims(_ state: State, _ leastGarbage: Int) -> Bool { !chooseVictims(state, leastGarbage).isEmpty }
@@ -80,7 +89,7 @@ extension Maintenance {
       let dead = log.segments.dead(segment)
       let live = log.segments.used(segment) - header - dead
       // Empty ones come back by themselves.
-      guard dead > 0, live > 0, leastGarbage == .max || dead * leastGarbage >= live + dead else { continue }
+      guard dead > 0, live > 0, dead * leastGarbage >= live + dead else { continue }
       let age = Double(now &- generation & 0xFFFF_FFFF) + 1
       victims.append(Victim(segment: segment, live: live, score: Double(dead) / Double(live) * age))
     }

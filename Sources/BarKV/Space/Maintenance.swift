@@ -27,21 +27,14 @@ final class Maintenance: @unchecked Sendable {
     var erased: Set<Int> = []
     /// Segments that came back.
     var gained = 0
-    /// What had been written when no room was found last: until something is, there is none to be found.
-    var exhausted: Written?
-  }
-
-  /// How much has been written, as far as it can make a difference to the space there is.
-  struct Written: Equatable {
-    var sequence: UInt64
-    var generation: UInt64
-    var abandoned: Int
-  }
-
-  private var written: Written {
-    Written(
-      sequence: log.sequence.load(ordering: .relaxed), generation: log.lastGeneration,
-      abandoned: log.abandoned.load(ordering: .relaxed))
+    /// The most segments that came back, less those taken for it, and how many victims were emptied since that brought no
+    /// more: what is dead at the end of a segment, where no record fit, is dead again in the next.
+    var mostGained = 0
+    var fruitlessMoves = 0
+    /// How many lines were dead when no room was found last: until some more are, there is none to be found.
+    var exhausted: Int?
+    /// The oldest reader's epoch, where it was waited for in vain: the same reader is not waited for again.
+    var waitedFor: UInt64?
   }
 
   let log: Log
@@ -99,7 +92,7 @@ final class Maintenance: @unchecked Sendable {
     tailTrigger = state.manifest == nil ? Int.max : min(tailLimit / 2, largest)
     due.store(state.manifest == nil ? .max : dueAt, ordering: .relaxed)
     if state.manifest != nil {
-      loader.onLackOfBudget { [weak self] in self?.ask() }
+      loader.needsCheckpoint.set { [weak self] in self?.ask() }
     }
   }
 
@@ -190,6 +183,7 @@ final class Maintenance: @unchecked Sendable {
     guard goesOn else { return }
     if !once { loader.resolveTail(while: { goesOn }) }
     poisoning { () throws(StoreError) in
+      turn.withLock { beginPass(&$0) }
       while goesOn {
         let isDone = try turn.withLock { (state) throws(StoreError) in try step(&state, once: once) }
         if isDone { break }
@@ -223,12 +217,30 @@ final class Maintenance: @unchecked Sendable {
         // Somebody else has, meanwhile.
         if netGain(state) > seen || hasRoom(for: purpose) { return true }
         try lifecycle.check()
-        guard state.manifest != nil, state.exhausted != written || !state.leaving.isEmpty else { return false }
+        guard state.manifest != nil, isWorthATry(state, purpose) else { return false }
         let hasGained = try gain(&state, purpose: purpose, seen: seen)
-        if !hasGained { state.exhausted = written }
+        state.exhausted = hasGained ? nil : deadLines
         return hasGained
       }
     }
+  }
+
+  /// The lines of the log and of extents in which nothing lives, nor is about to.
+  private var deadLines: Int {
+    (0..<geometry.segmentCount).reduce(0) { sum, segment in
+      switch log.segments.kind(segment) {
+      case .log, .extents: log.segments.hasPending(segment) ? sum : sum + log.segments.dead(segment)
+      default: sum
+      }
+    }
+  }
+
+  /// Whether room may be found where none was found last. Each failure may have read and written all of a small store: puts
+  /// wait for some more garbage before they try again, an eighth of a segment.
+  private func isWorthATry(_ state: State, _ purpose: Space.Purpose) -> Bool {
+    guard let exhausted = state.exhausted, !mayRelease(state) else { return true }
+    let least = purpose == .put ? max(1, geometry.segmentSize / lineSize / 8) : 1
+    return deadLines >= exhausted + least
   }
 
   /// Whether a writer finds a segment: what it would ask for is what it needs.
@@ -241,9 +253,11 @@ final class Maintenance: @unchecked Sendable {
     func hasGained(_ state: State) -> Bool { netGain(state) > seen || hasRoom(for: purpose) }
     var sealing = Sealing.none
     var wasLast = false
-    // Where there are many segments, what is dead in open ones is little; and a put that has more than thirty records copied
-    // for each that it writes had better be refused.
+    // Where there are many segments, what is dead in open ones is little; and a put that has more records copied for each
+    // that it writes had better be refused. Where there are few, garbage of one segment is no less than one part in so many.
     let hasFew = geometry.rewritesIndex
+    let leastGarbage = hasFew ? max(32, geometry.segmentCount) : 32
+    beginPass(&state)
     // Each round moves live records together; what it gains may be less than a segment.
     for _ in 0..<64 {
       release(&state)
@@ -251,7 +265,7 @@ final class Maintenance: @unchecked Sendable {
       // First what costs nothing but a commit: segments in which nothing lives.
       guard try checkpointIfRoom(&state, sealing: sealing) else { break }
       if hasGained(state) { return true }
-      let hasMoved = try compactStep(&state, leastGarbage: hasFew ? Int.max : 32)
+      let hasMoved = try compactStep(&state, leastGarbage: leastGarbage)
       waitForReaders(&state)
       if hasGained(state) { return true }
       if hasMoved { continue }
@@ -259,16 +273,25 @@ final class Maintenance: @unchecked Sendable {
       if !hasFew || sealing == .all && wasLast { break }
       wasLast = sealing == .all
       sealing = sealing == .none ? .writers : .all
+      beginPass(&state)
     }
     return netGain(state) > seen
   }
 
-  /// Waits a moment for the readers that keep segments from being used again.
+  /// Waits for the readers that keep segments from being used again: for each reader once, and not for long. It may be a
+  /// backup that takes minutes, or a view that the waiting thread itself holds.
   private func waitForReaders(_ state: inout State) {
-    for _ in 0..<400 where !state.leaving.isEmpty {
+    for _ in 0..<2000 {
       release(&state)
-      if !state.leaving.isEmpty { sleepFor(microseconds: 50) }
+      guard mayRelease(state) else { return }
+      sleepFor(microseconds: 50)
     }
+    state.waitedFor = epochs.oldestReaderEpoch()
+  }
+
+  /// Whether segments come back as soon as a reader leaves that was not waited for in vain before.
+  private func mayRelease(_ state: State) -> Bool {
+    !state.leaving.isEmpty && epochs.oldestReaderEpoch() != state.waitedFor
   }
 
   /// Which open segments are ended at a cut, so that what is dead in them can be had.
@@ -281,7 +304,7 @@ final class Maintenance: @unchecked Sendable {
   }
 
   /// The segments that came back, less those that it took to get them back.
-  private func netGain(_ state: State) -> Int { state.gained - takenSegments.load(ordering: .relaxed) }
+  func netGain(_ state: State) -> Int { state.gained - takenSegments.load(ordering: .relaxed) }
 
   /// - Returns: `false` where not even the reserve has room for the runs.
   private func checkpointIfRoom(_ state: inout State, sealing: Sealing = .none) throws(StoreError) -> Bool {
@@ -341,6 +364,7 @@ final class Maintenance: @unchecked Sendable {
     log.space.giveBack(freed)
     state.gained += freed.count
     state.leaving = stays
+    state.waitedFor = nil
   }
 
   /// Gives back what waited for readers, and makes durable what was erased: in a region that was closed a header that is

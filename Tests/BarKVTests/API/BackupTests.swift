@@ -64,7 +64,9 @@ import Testing
       let file = TemporaryFile()
       let report = try store.backup(to: file.address)
       #expect(report.keyCount == contents.count)
-      #expect(report.sequence == store.statistics.sequence)
+      // The compactor may have gone on since.
+      #expect(report.sequence > 0 || contents.isEmpty)
+      #expect(report.sequence <= store.statistics.sequence)
       #expect(report.regionBytes == UInt64(size))
       try expectImage(at: file, contents, "seed \(seed)")
       // What was written by a backup is a store like any other: it survives a crash, too.
