@@ -11,8 +11,8 @@ extension Store {
   /// - Complexity: one barrier, or a share of one, however many operations; one more where values go to extents.
   public func write(_ batch: Batch) throws(StoreError) {
     try beginWrite()
-    try commit(batch.operations, isAtomic: true)
-    if batch.count > 0 { writes.add(1) }
+    try makingRoom { () throws(StoreError) in try commit(batch.operations, isAtomic: true) }
+    if batch.count > 0 { endWrite() }
   }
 
   // MARK: Deferred writes
@@ -27,10 +27,12 @@ extension Store {
   }
 
   func persistDeferred() throws(StoreError) {
-    deferredWrites.lock.lock()
-    defer { deferredWrites.lock.unlock() }
-    try lifecycle.check()
-    try persistLocked()
+    try makingRoom { () throws(StoreError) in
+      deferredWrites.lock.lock()
+      defer { deferredWrites.lock.unlock() }
+      try lifecycle.check()
+      try persistLocked()
+    }
   }
 
   /// Persists what is deferred. The caller holds the deferred writes' lock.
@@ -45,6 +47,12 @@ extension Store {
   /// Accepts a write that becomes durable and visible with the next barrier.
   func deferWrite(_ kind: OperationBuffer.Kind, key: RawSpan, value: RawSpan) throws(StoreError) {
     try checkWritable()
+    try makingRoom { () throws(StoreError) in try deferWriteIfRoom(kind, key: key, value: value) }
+  }
+
+  private func deferWriteIfRoom(
+    _ kind: OperationBuffer.Kind, key: RawSpan, value: RawSpan
+  ) throws(StoreError) {
     deferredWrites.lock.lock()
     defer { deferredWrites.lock.unlock() }
     try lifecycle.check()
@@ -66,7 +74,6 @@ extension Store {
     var extent: ExtentReference?
     var needsExtent: Bool
     var lines: Int
-    var tombstone: Int
     var offset = 0
   }
 
@@ -76,9 +83,18 @@ extension Store {
       guard unsafe !planned.isEmpty else { return }
       let partitions = unsafe partitions(of: planned)
       // In ascending order, as every writer of several keys takes them: nobody waits in a circle.
-      for partition in partitions { index.lock(partition).lock() }
-      defer { for partition in partitions { index.lock(partition).unlock() } }
-      try lifecycle.check()
+      var locked = 0
+      defer { for partition in partitions.prefix(locked) { index.lock(partition).unlock() } }
+      do throws(StoreError) {
+        for partition in partitions {
+          try lockPartition(partition)
+          locked += 1
+        }
+        try lifecycle.check()
+      } catch {
+        unsafe abandonExtents(of: planned)
+        throw error
+      }
       // The records that will be replaced are looked at later: all that are not in a cache are waited for together.
       for item in unsafe planned.indices {
         let slot = unsafe index.findAtHome(planned[item].place)
@@ -87,7 +103,7 @@ extension Store {
       if unsafe planned.allSatisfy({ unsafe $0.isDelete }) {
         // A tombstone for an absent key would use up room that a present one is promised.
         unsafe planned.removeAll { item in
-          unsafe index.find(item.place, matches: { unsafe log.record(atLine: $0, hasKey: item.key) }) == nil
+          unsafe index.position(item.place, matches: { unsafe log.record(atLine: $0, hasKey: item.key) }) == nil
             && unreadable(item.place, keyLength: item.key.count) == nil
         }
         if !medium.isWhole { try checkPresence() }
@@ -96,6 +112,7 @@ extension Store {
       do throws(StoreError) {
         try unsafe appendAndPublish(&planned, isAtomic: isAtomic)
       } catch {
+        unsafe abandonExtents(of: planned)
         // What is set aside for tombstones has no room for a batch's headers, and is used up one tombstone at a time.
         guard error == .full, !isAtomic, unsafe planned.allSatisfy({ unsafe $0.isDelete }) else { throw error }
         for item in unsafe planned.indices {
@@ -144,7 +161,7 @@ extension Store {
         Planned(
           isDelete: operation.kind == .delete, key: key,
           value: UnsafeRawBufferPointer(rebasing: bytes[operation.value]), place: place, needsExtent: needsExtent,
-          lines: lines, tombstone: operation.kind == .put ? log.tombstoneReserve(keyLength: key.count) : 0))
+          lines: lines))
     }
     guard total <= superblock.geometry.segmentCount * superblock.geometry.recordLinesPerSegment else {
       throw .batchTooLarge(operations: buffer.count)
@@ -177,7 +194,16 @@ extension Store {
       }
     }
     if let extents { try poisoning { () throws(StoreError) in try medium.barrier(extents, site: .batchExtents) } }
-    if let failure { throw failure }
+    if let failure {
+      unsafe abandonExtents(of: planned)
+      throw failure
+    }
+  }
+
+  /// Nothing will refer to the extents that were written.
+  @unsafe
+  private func abandonExtents(of planned: [Planned]) {
+    for item in unsafe planned.indices { if let extent = unsafe planned[item].extent { log.abandon(extent) } }
   }
 
   /// The caller holds the partitions of all operations.
@@ -219,8 +245,6 @@ extension Store {
       if Mutant.batchVisibleBeforeBarrier.isActive { return }
       for item in unsafe planned.indices { unsafe publish(planned[item], lane: lane) }
     }
-    // What was set aside for keys that were present already.
-    log.refundCredit(lane, lines: 0)
   }
 
   @unsafe
@@ -247,10 +271,8 @@ extension Store {
       unsafe publishDelete(
         place, existing: existing, tombstoneOffset: item.offset, tombstoneLines: item.lines, lane: lane)
     } else {
-      let extentLines = unsafe item.extent.map { log.extentLines(bytes: $0.length) } ?? 0
       unsafe publishPut(
-        place, line: item.offset / lineSize, liveLines: item.lines + extentLines, tombstone: item.tombstone,
-        existing: existing, lane: lane)
+        place, line: item.offset / lineSize, lines: item.lines, extent: item.extent, existing: existing, lane: lane)
     }
   }
 
@@ -262,10 +284,9 @@ extension Store {
     var count = 0
   }
 
-  /// Finds room for all records, and credit for all tombstones: all or nothing.
+  /// Finds room for all records: all or nothing.
   @unsafe
   private func reserve(_ lane: Int, _ planned: [Planned], isAtomic: Bool) throws(StoreError) -> [Part] {
-    guard !log.isShort(lane) else { throw .full }
     let header = isAtomic ? 1 : 0
     // An earlier owner's open segment before a fresh one: owners that come and go would each leave one more behind.
     if let lines = unsafe planned.first.map({ unsafe $0.lines }) {
@@ -275,9 +296,7 @@ extension Store {
     }
     var parts = [Part()]
     var room = log.hasRoom(lane, bytes: lineSize) ? unsafe log[lane].pointee.room / lineSize - header : 0
-    var credit = 0
     for item in unsafe planned.indices {
-      unsafe credit += planned[item].tombstone
       let lines = unsafe planned[item].lines
       if lines > room {
         parts.append(Part())
@@ -289,13 +308,8 @@ extension Store {
     let usesOpenSegment = parts[0].count > 0
     if !usesOpenSegment { parts.removeFirst() }
     let fresh = usesOpenSegment ? parts.dropFirst().indices : parts.indices
-    guard !fresh.isEmpty else {
-      guard log.ensureCredit(lane, lines: credit) else { throw .full }
-      return parts
-    }
-    let missing = unsafe max(0, credit - log[lane].pointee.credit)
-    guard let segments = log.space.take(fresh.count, credit: missing, purpose: .put) else { throw .full }
-    unsafe log[lane].pointee.credit += missing
+    guard !fresh.isEmpty else { return parts }
+    guard let segments = log.takeSegments(fresh.count) else { throw .full }
     for (part, segment) in zip(fresh, segments) { parts[part].segment = segment }
     return parts
   }

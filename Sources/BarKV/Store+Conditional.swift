@@ -26,10 +26,12 @@ extension Store {
     let swapped = try key.withStoreBytes { (key) throws(StoreError) in
       try limits.checkKey(key.byteCount)
       return try unsafe key.withUnsafeBytes { (key) throws(StoreError) in
-        try unsafe compareAndSwap(key, expected: expected, new: new)
+        try makingRoom(for: new == nil ? .delete : .put) { () throws(StoreError) in
+          try unsafe compareAndSwap(key, expected: expected, new: new)
+        }
       }
     }
-    if swapped { writes.add(1) }
+    if swapped { endWrite() }
     return swapped
   }
 
@@ -39,11 +41,10 @@ extension Store {
   ) throws(StoreError) -> Bool {
     if let new { try new.withStoreBytes { (value) throws(StoreError) in try limits.checkValue(value.byteCount) } }
     let place = unsafe index.place(log.hash(key))
-    let lock = index.lock(place.partition)
-    lock.lock()
-    defer { lock.unlock() }
+    try lockPartition(place.partition)
+    defer { index.lock(place.partition).unlock() }
     try lifecycle.check()
-    let line = index.find(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
+    let line = index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })?.line
     if line == nil { try checkAbsence(place, keyLength: key.count) }
     guard try holds(expected, line: line) else { return false }
     return try unsafe changeLocked(key, place: place, isPresent: line != nil, to: new)

@@ -27,7 +27,7 @@ extension Store {
     epochs.enter()
     defer { epochs.leave() }
     try lifecycle.check()
-    for line in index.snapshot(partition) {
+    for line in try lines(of: partition) {
       let (key, value) = try unsafe entry(atLine: line)
       try unsafe body(key, value)
       try unsafe checkEntry(value)
@@ -40,10 +40,18 @@ extension Store {
     epochs.enter()
     defer { epochs.leave() }
     try lifecycle.check()
-    for line in index.snapshot(partition) {
+    for line in try lines(of: partition) {
       let (key, value) = try unsafe entry(atLine: line)
       try unsafe body(key, value)
       try unsafe checkEntry(value)
+    }
+  }
+
+  /// The lines of a partition's records at one moment. The caller is inside a read.
+  func lines(of partition: Int) throws(StoreError) -> [Int] {
+    while true {
+      if let lines = index.snapshot(partition) { return lines }
+      try makeResident(partition)
     }
   }
 

@@ -120,14 +120,16 @@ extension Store {
       index.lock(partition).lock()
       index.lock(partition).unlock()
     }
-    for lane in 0..<log.laneCount {
+    maintenance.stop()
+    for lane in log.allLanes {
       log.lock(lane).lock()
       log.release(lane)
     }
     // Readers, and writers of extents, which hold no partition: after the manifest nothing may be written any more.
     epochs.waitForReaders()
-    if closedHere, failure == nil, var manifest = ownership {
+    if closedHere, failure == nil, var manifest = maintenance.turn.withLock({ $0.manifest }) {
       do throws(StoreError) {
+        try maintenance.turn.withLock { (state) throws(StoreError) in try maintenance.settleErasures(&state) }
         manifest.openSegments = try log.openSegments(capacity: Manifest.capacity(superblock.geometry))
         manifest.commit += 1
         manifest.sequence = Mutant.closingForgetsSequence.isActive ? 0 : log.sequence.load(ordering: .relaxed)

@@ -25,14 +25,15 @@ extension Store {
     try unsafe key.withUnsafeBytes { (key) throws(StoreError) in
       let place = unsafe index.place(log.hash(key))
       index.prefetch(place)
-      let lock = index.lock(place.partition)
-      lock.lock()
-      defer { lock.unlock() }
       try unsafe value.withUnsafeBytes { (value) throws(StoreError) in
-        try unsafe putLocked(key, value, kind: .put, extentLines: 0, place: place)
+        try makingRoom { () throws(StoreError) in
+          try lockPartition(place.partition)
+          defer { index.lock(place.partition).unlock() }
+          try unsafe putLocked(key, value, extent: nil, place: place)
+        }
       }
     }
-    writes.add(1)
+    endWrite()
   }
 
   /// The same for a value that is kept in an extent.
@@ -40,15 +41,20 @@ extension Store {
   private func putExtent(_ value: RawSpan, for key: RawSpan) throws(StoreError) {
     try beginWrite()
     // An extent is written before any lock is taken: it may be large.
-    let extent = try unsafe value.withUnsafeBytes { (value) throws(StoreError) in try unsafe writeExtent(value) }
+    let extent = try unsafe value.withUnsafeBytes { (value) throws(StoreError) in
+      try makingRoom { () throws(StoreError) in try unsafe writeExtent(value) }
+    }
     try unsafe key.withUnsafeBytes { (key) throws(StoreError) in
       let place = unsafe index.place(log.hash(key))
-      let lock = index.lock(place.partition)
-      lock.lock()
-      defer { lock.unlock() }
-      try unsafe putLocked(key, extent, place: place)
+      try referring(to: extent) { () throws(StoreError) in
+        try makingRoom { () throws(StoreError) in
+          try lockPartition(place.partition)
+          defer { index.lock(place.partition).unlock() }
+          try unsafe putLocked(key, extent, place: place)
+        }
+      }
     }
-    writes.add(1)
+    endWrite()
   }
 
   /// Sets the value of `key`; see ``put(_:for:)-(RawSpan,_)``.
@@ -81,12 +87,13 @@ extension Store {
     let existed = try unsafe key.withUnsafeBytes { (key) throws(StoreError) in
       let place = unsafe index.place(log.hash(key))
       index.prefetch(place)
-      let lock = index.lock(place.partition)
-      lock.lock()
-      defer { lock.unlock() }
-      return try unsafe deleteLocked(key, place: place)
+      return try makingRoom(for: .delete) { () throws(StoreError) in
+        try lockPartition(place.partition)
+        defer { index.lock(place.partition).unlock() }
+        return try unsafe deleteLocked(key, place: place)
+      }
     }
-    if existed { writes.add(1) }
+    if existed { endWrite() }
     return existed
   }
 
@@ -103,12 +110,11 @@ extension Store {
   ///
   /// - Parameters:
   ///   - value: what stands behind the key: the value, or the reference to its extent.
-  ///   - extentLines: the lines of its extent.
+  ///   - extent: the extent that `value` refers to, if it does.
   @unsafe
   @inline(__always)
   func putLocked(
-    _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, kind: RecordKind, extentLines: Int,
-    place: Index.Place
+    _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, extent: ExtentReference?, place: Index.Place
   ) throws(StoreError) {
     try lifecycle.check()
     let lines = Record.lines(keyLength: key.count, valueLength: value.count)
@@ -116,13 +122,9 @@ extension Store {
       try log.acquireLane(bytes: lines &* lineSize, purpose: .put)
     }
     defer { log.release(lane) }
-    let tombstone = log.tombstoneReserve(keyLength: key.count)
-    if !log.ensureCredit(lane, lines: tombstone) {
-      // No room for one more key: then only a key that is present may be put, which has its tombstone's room already.
-      guard unsafe find(key, at: place) != nil else { throw .full }
-    }
     try poisoning { () throws(StoreError) in
-      let offset = try unsafe log.append(lane, kind: kind, sequence: log.takeSequence(), key: key, value: value)
+      let offset = try unsafe log.append(
+        lane, kind: extent == nil ? .put : .putExtent, sequence: log.takeSequence(), key: key, value: value)
       // The search goes on while the lines are on their way to the medium.
       let existing =
         index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
@@ -130,8 +132,8 @@ extension Store {
       // A reader must not see the record before it is durable: that is what the crash after this line could take back.
       if !Mutant.putVisibleBeforeBarrier.isActive { try log.settle(lane) }
       publishPut(
-        place, line: offset >> lineSize.trailingZeroBitCount, liveLines: lines &+ extentLines, tombstone: tombstone,
-        existing: existing, lane: lane)
+        place, line: offset >> lineSize.trailingZeroBitCount, lines: lines, extent: extent, existing: existing,
+        lane: lane)
       if Mutant.putVisibleBeforeBarrier.isActive { try log.settle(lane) }
     }
   }
@@ -143,8 +145,7 @@ extension Store {
     _ key: UnsafeRawBufferPointer, _ extent: ExtentReference, place: Index.Place
   ) throws(StoreError) {
     try unsafe extent.withEncoded { (reference) throws(StoreError) in
-      try unsafe putLocked(
-        key, reference, kind: .putExtent, extentLines: log.extentLines(bytes: extent.length), place: place)
+      try unsafe putLocked(key, reference, extent: extent, place: place)
     }
   }
 
@@ -154,32 +155,51 @@ extension Store {
     _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, place: Index.Place
   ) throws(StoreError) {
     if isExtent(keyLength: key.count, valueLength: value.count) {
-      try unsafe putLocked(key, writeExtent(value), place: place)
+      let extent = try unsafe writeExtent(value)
+      try referring(to: extent) { () throws(StoreError) in try unsafe putLocked(key, extent, place: place) }
     } else {
-      try unsafe putLocked(key, value, kind: .put, extentLines: 0, place: place)
+      try unsafe putLocked(key, value, extent: nil, place: place)
     }
-  }
-
-  /// The line of the key's record. Not inlined where it is hardly ever asked for.
-  @unsafe
-  @inline(never)
-  private func find(_ key: UnsafeRawBufferPointer, at place: Index.Place) -> Int? {
-    index.find(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
   }
 
   /// Makes a durable put visible, and accounts for what it replaces.
   @inline(__always)
   func publishPut(
-    _ place: Index.Place, line: Int, liveLines: Int, tombstone: Int, existing: (position: Int, line: Int)?, lane: Int
+    _ place: Index.Place, line: Int, lines: Int, extent: ExtentReference?, existing: (position: Int, line: Int)?,
+    lane: Int
   ) {
+    var live = lines
+    if let extent { live &+= countLive(extent) }
     if let existing {
       let old = log.footprint(ofRecordAtLine: existing.line)
-      index.replace(
-        place, at: existing.position, line: line, change: Index.Change(liveLines: liveLines &- old.totalLines))
+      index.replace(place, at: existing.position, line: line)
+      unsafe log[lane].pointee.count(keys: 0, liveLines: live &- old.totalLines)
       countDead(old, line: existing.line)
     } else {
-      unsafe log[lane].pointee.credit -= tombstone
-      index.insert(place, line: line, change: Index.Change(keys: 1, liveLines: liveLines, tombstoneLines: tombstone))
+      index.insert(place, line: line)
+      unsafe log[lane].pointee.count(keys: 1, liveLines: live)
+    }
+    log.note(lane, place, gone: existing?.line, came: line)
+  }
+
+  /// Counts an extent, which was dead until something referred to it; its lines.
+  @inline(never)
+  private func countLive(_ extent: ExtentReference) -> Int {
+    let lines = log.extentLines(bytes: extent.length)
+    let segment = superblock.geometry.segment(at: extent.offset)
+    log.segments.addDead(-lines, segment: segment)
+    log.segments.addPending(-1, segment: segment)
+    return lines
+  }
+
+  /// Runs `body`, which publishes a record that refers to `extent`; where it is refused, nothing will refer to that.
+  @inline(__always)
+  func referring<R>(to extent: ExtentReference?, _ body: () throws(StoreError) -> R) throws(StoreError) -> R {
+    do throws(StoreError) {
+      return try body()
+    } catch {
+      if let extent { log.abandon(extent) }
+      throw error
     }
   }
 
@@ -219,11 +239,10 @@ extension Store {
     log.segments.addDead(tombstoneLines, segment: superblock.geometry.segment(at: tombstoneOffset))
     guard let existing else { return }
     let old = log.footprint(ofRecordAtLine: existing.line)
-    index.remove(
-      place, at: existing.position,
-      change: Index.Change(keys: -1, liveLines: -old.totalLines, tombstoneLines: -old.tombstoneLines))
+    index.remove(place, at: existing.position)
+    unsafe log[lane].pointee.count(keys: -1, liveLines: -old.totalLines)
     countDead(old, line: existing.line)
-    log.refundCredit(lane, lines: old.tombstoneLines)
+    log.note(lane, place, gone: existing.line, came: nil)
   }
 
   @inline(__always)
@@ -248,6 +267,62 @@ extension Store {
     if deferredWrites.count.load(ordering: .acquiring) > 0, !Mutant.writeOvertakesDeferred.isActive {
       try persistDeferred()
     }
+  }
+
+  /// Counts a write, and sees to what it makes due. The caller holds nothing.
+  @inline(__always)
+  func endWrite() {
+    writes.add(1)
+    if log.tailBytes.load(ordering: .relaxed) >= maintenance.due.load(ordering: .relaxed) { maintenance.tailIsLong() }
+  }
+
+  /// Takes the partition's lock, and makes the partition resident.
+  @inline(__always)
+  func lockPartition(_ partition: Int) throws(StoreError) {
+    index.lock(partition).lock()
+    if !index.isResident(partition) {
+      do throws(StoreError) {
+        try lifecycle.check()
+        try loader.load(partition)
+      } catch {
+        index.lock(partition).unlock()
+        throw error
+      }
+    }
+  }
+
+  /// Runs `body`, and again after maintenance made room where the store is full. The caller holds nothing.
+  ///
+  /// - Throws: ``StoreError/full`` where there is no room to be made.
+  @inline(__always)
+  func makingRoom<R>(
+    for purpose: Space.Purpose = .put, _ body: () throws(StoreError) -> R
+  ) throws(StoreError) -> R {
+    do throws(StoreError) {
+      return try body()
+    } catch {
+      guard error == .full else { throw error }
+      return try makingRoomSlowly(for: purpose, body)
+    }
+  }
+
+  @inline(never)
+  private func makingRoomSlowly<R>(
+    for purpose: Space.Purpose, _ body: () throws(StoreError) -> R
+  ) throws(StoreError) -> R {
+    // What a refused attempt leaves behind is room again for the next: without an end it could go on like that. A delete
+    // does not give up as long as what is coming back waits for readers.
+    for attempt in 0..<(purpose == .delete ? 400 : 16) {
+      let hasGained = try maintenance.makeRoom(for: purpose)
+      do throws(StoreError) {
+        // Even where no segment was gained: copies leave room in theirs, which tombstones may use.
+        return try body()
+      } catch {
+        guard error == .full, hasGained || (purpose == .delete && attempt < 100) else { throw error }
+      }
+      if attempt > 4 { sleepFor(microseconds: 100) }
+    }
+    throw .full
   }
 
   /// Whether a value is kept in an extent, not in its record.

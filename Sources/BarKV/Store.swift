@@ -30,6 +30,8 @@ public final class Store: @unchecked Sendable {
   let medium: Medium
   let log: Log
   let index: Index
+  let loader: IndexLoader
+  let maintenance: Maintenance
   let epochs: Epochs
   let options: StoreOptions
   let superblock: Superblock
@@ -38,9 +40,6 @@ public final class Store: @unchecked Sendable {
   let writes = StripedCounter()
   /// Not 0 once some of the region may be lost: see ``MediumLoss``. It lives as long as the medium.
   @usableFromInline let lossState: UnsafeMutablePointer<Atomic<UInt32>>
-  /// The commit number and owner epoch that a close goes on from; `nil` where the store is read-only.
-  let ownership: Manifest?
-
   /// What a key and a value may be in this store.
   public let limits: StoreLimits
   /// How writes are made durable here, what that proves, and why.
@@ -51,33 +50,40 @@ public final class Store: @unchecked Sendable {
   public let access: Access
 
   init(
-    medium: Medium, superblock: Superblock, log: Log, index: Index, epochs: Epochs, lifecycle: Lifecycle,
-    options: StoreOptions, ownership: Manifest?, recovery: RecoveryReport
+    medium: Medium, superblock: Superblock, log: Log, index: Index, loader: IndexLoader, maintenance: Maintenance,
+    epochs: Epochs, lifecycle: Lifecycle, options: StoreOptions, isOwner: Bool, recovery: RecoveryReport
   ) {
     self.medium = medium
     self.superblock = superblock
     self.log = log
     self.index = index
+    self.loader = loader
+    self.maintenance = maintenance
     self.epochs = epochs
     self.lifecycle = lifecycle
     self.options = options
-    self.ownership = ownership
     self.recovery = recovery
     deferredWrites = DeferredWrites()
     unsafe lossState = unsafe medium.loss.state
     limits = StoreLimits(superblock.geometry)
     persistence = medium.persistence
-    access = ownership == nil ? .readOnly : .readWrite
+    access = isOwner ? .readWrite : .readOnly
   }
 
   deinit {
     // Nobody else is left. An error has nobody to go to; the next open recovers what this close could not say.
     try? close()
+    maintenance.stop()
     writes.deallocate()
   }
 
   /// How many keys are present. Writes that run at the same time may or may not be counted.
   ///
-  /// - Complexity: the number of partitions, at most 65,536; no barrier, no lock.
-  public var count: Int { index.count }
+  /// - Complexity: the number of lanes; no barrier, no lock. The first call after a crash looks up what the log's tail
+  ///   replaced, which takes some milliseconds, where opening has not come to it yet.
+  public var count: Int {
+    // Not in a region that is being given up.
+    _ = try? holdingOpen { () throws(StoreError) in loader.resolveTail() }
+    return log.keyCount
+  }
 }

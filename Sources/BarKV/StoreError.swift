@@ -55,6 +55,8 @@ public enum StoreError: Error, Sendable, Equatable {
   case full
   /// A stored record does not match its checksum.
   case damagedRecord(offset: UInt64)
+  /// A part of the index does not match its checksum: the keys whose places it has cannot be looked up.
+  case damagedIndex(offset: UInt64)
   /// The value's bytes are not what the asked type can hold.
   case undecodableValue
   /// The store was opened read-only.
@@ -125,6 +127,8 @@ extension StoreError: CustomStringConvertible {
       "The store is full: delete entries, or move to a larger region by dump and load."
     case .damagedRecord(let offset):
       "The record at offset \(offset) does not match its checksum: run verify and restore the entry."
+    case .damagedIndex(let offset):
+      "The index is damaged at offset \(offset): run repair, which builds it anew from the log."
     case .undecodableValue:
       "The value's bytes do not decode as the type asked for: read it as bytes."
     case .readOnly:

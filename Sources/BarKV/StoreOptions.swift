@@ -45,6 +45,26 @@ public struct StoreOptions: Sendable {
   /// creating or opening does. No effect on a plain file that is written through `msync`.
   public var mapsWholeRegion: Bool = false
 
+  /// The most bytes of log that opening after a crash reads: at most 1 GiB. Default: 16 MiB. A checkpoint is made when half
+  /// of it is written, sooner in a small region. Less makes opening faster and writing dearer: each checkpoint writes some
+  /// of the index anew.
+  public var replayBytes: Int = 16 << 20
+
+  /// The most bytes of DRAM for the index's tables, or as good as no limit: the default. What is over it is taken from
+  /// parts of the index that were not changed since the last checkpoint, and is filled again from the region when it is
+  /// touched. Below some 64 KiB, or 16 parts of the index where that is more, hardly a get finds its part in place.
+  public var indexBytes: Int = .max
+
+  /// Whether the index is filled in the background after opening. Default: `true`. Without, the first touch of each part
+  /// of the index fills it.
+  public var warmsIndex: Bool = true
+
+  /// Whether checkpoints and compaction run on a thread of their own; else the writer that makes them due does them.
+  var maintainsInBackground = true
+
+  /// Whether opening reads the whole log and builds the index anew, instead of trusting the runs: how a store is repaired.
+  var rebuildsIndex = false
+
   /// The size of a segment in bytes for a store being created: a power of two, or `nil` to choose by the region's size.
   public var segmentSize: Int?
 
@@ -74,6 +94,10 @@ public struct StoreOptions: Sendable {
   /// - Throws: ``StoreError/invalidOption(_:)``.
   func validate() throws(StoreError) {
     guard (1...64).contains(maximumLanes) else { throw .invalidOption("maximumLanes is 1 to 64, not \(maximumLanes)") }
+    guard replayBytes >= 0, replayBytes <= 1 << 30 else {
+      throw .invalidOption("replayBytes is at most 1 GiB, not \(replayBytes)")
+    }
+    guard indexBytes >= 0 else { throw .invalidOption("indexBytes is not below 0, as \(indexBytes) is") }
     guard (0...(1 << 30)).contains(deferredBytes) else {
       throw .invalidOption("deferredBytes is 0 to 1 GiB, not \(deferredBytes)")
     }

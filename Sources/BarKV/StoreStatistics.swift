@@ -10,8 +10,29 @@ public struct StoreStatistics: Sendable, Hashable {
   public internal(set) var deadBytes: UInt64 = 0
   /// The bytes not written yet. `capacityBytes = liveBytes + deadBytes + freeBytes`.
   public internal(set) var freeBytes: UInt64 = 0
-  /// The share of `freeBytes` that is kept so that every present key can be deleted.
+  /// The share of `freeBytes` that puts leave, so that every present key can be deleted and the index written anew.
   public internal(set) var reservedBytes: UInt64 = 0
+  /// The bytes outside the segments: superblock, manifest and padding. `regionBytes = metadataBytes + capacityBytes`.
+  public internal(set) var metadataBytes: UInt64 = 0
+  /// The bytes of the index's runs that are in force; they are a part of `deadBytes`, as no key's record.
+  public internal(set) var runBytes: UInt64 = 0
+  /// The number of the index's runs that are in force.
+  public internal(set) var runCount: Int = 0
+  /// The `liveBytes` that the store is made to hold, if what is added is like what is there; in a store without keys, if each
+  /// key takes 128 bytes. Puts of new keys are refused there, or a twentieth above where there are 128 segments or more:
+  /// that keeps overwriting cheap.
+  ///
+  /// An estimate: from the segments that there are, those that puts leave, the index's 8.6 bytes a key, and the share of
+  /// records and extents in what lives now. It presumes that compaction packs what lives; a store that is filled with keys
+  /// of one size ends within a few percent of it, or within two segments where there are few.
+  public internal(set) var usableBytes: UInt64 = 0
+  /// The length of the longest value that a put would take now, without compaction to make room first; `nil` where it would
+  /// take none.
+  ///
+  /// For keys of up to 28 bytes, whose record beside a long value takes one line: neighbouring free segments beyond those
+  /// that puts leave, or room in open ones. Exact for a key of 28 bytes while nothing else writes. A put that finds less
+  /// room has what is dead set free first, so a longer value may find room all the same.
+  public internal(set) var largestValueBytes: Int?
   /// The number of present keys.
   public internal(set) var keyCount: Int = 0
   /// The size of a segment.
@@ -33,6 +54,16 @@ public struct StoreStatistics: Sendable, Hashable {
   public internal(set) var ownerEpoch: UInt64 = 0
   /// The DRAM held by the index, in bytes.
   public internal(set) var indexBytes: UInt64 = 0
+  /// The share of `indexBytes` that ``StoreOptions/indexBytes`` bounds: the tables of the parts that are in memory.
+  public internal(set) var residentIndexBytes: UInt64 = 0
+  /// The bytes of records, seals among them, written since the last checkpoint: what opening reads after a crash now.
+  public internal(set) var tailBytes: UInt64 = 0
+  /// The number of checkpoints since the store was opened.
+  public internal(set) var checkpointCount: UInt64 = 0
+  /// The bytes of the index's runs written since the store was opened, by checkpoints and merges.
+  public internal(set) var runBytesWritten: UInt64 = 0
+  /// The bytes of live records that compaction copied since the store was opened.
+  public internal(set) var copiedBytes: UInt64 = 0
   /// What the region's copy in DRAM holds; `nil` where the region is read in place.
   public internal(set) var mirror: MirrorStatistics?
   /// The domain and level of durability, and why.

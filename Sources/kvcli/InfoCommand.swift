@@ -18,6 +18,8 @@ struct InfoCommand: ParsableCommand {
 
   func run() throws {
     try target.withStore(.readOnly) { store in
+      // After a crash: waits until it is known what the log's tail replaced.
+      _ = store.count
       let (statistics, recovery) = (store.statistics, store.recovery)
       try Console.report(asJSON: report.json) {
         json(statistics, recovery)
@@ -37,6 +39,12 @@ struct InfoCommand: ParsableCommand {
       ("deadBytes", .count(statistics.deadBytes)),
       ("freeBytes", .count(statistics.freeBytes)),
       ("reservedBytes", .count(statistics.reservedBytes)),
+      ("metadataBytes", .count(statistics.metadataBytes)),
+      ("usableBytes", .count(statistics.usableBytes)),
+      ("largestValueBytes", statistics.largestValueBytes.map(JSON.integer) ?? .null),
+      ("runBytes", .count(statistics.runBytes)),
+      ("runs", .integer(statistics.runCount)),
+      ("tailBytes", .count(statistics.tailBytes)),
       ("keys", .integer(statistics.keyCount)),
       ("segmentBytes", .integer(statistics.segmentBytes)),
       ("segments", .integer(statistics.segmentCount)),
@@ -45,6 +53,7 @@ struct InfoCommand: ParsableCommand {
       ("sequence", .count(statistics.sequence)),
       ("ownerEpoch", .count(statistics.ownerEpoch)),
       ("indexBytes", .count(statistics.indexBytes)),
+      ("residentIndexBytes", .count(statistics.residentIndexBytes)),
       ("domain", .string(statistics.persistence.domain.rawValue)),
       ("level", .string(statistics.persistence.level.rawValue)),
       ("reason", .string(statistics.persistence.reason)),
@@ -94,7 +103,15 @@ struct InfoCommand: ParsableCommand {
       ("live", share(statistics.liveBytes)),
       ("dead", share(statistics.deadBytes)),
       ("free", share(statistics.freeBytes)),
-      ("reserved", "\(Figures.bytes(statistics.reservedBytes)) of the free bytes, for deletes"),
+      ("reserved", "\(Figures.bytes(statistics.reservedBytes)) of the free bytes, for deletes and the index"),
+      ("usable", "about \(share(statistics.usableBytes)) for entries like these"),
+      ("largest value", statistics.largestValueBytes.map { Figures.bytes($0) } ?? "none fits without compaction"),
+      (
+        "index",
+        "\(Figures.bytes(statistics.runBytes)) of the dead bytes, \(Figures.counted(statistics.runCount, "run"))"
+      ),
+      ("tail", "\(Figures.bytes(statistics.tailBytes)) of log since the last checkpoint"),
+      ("metadata", Figures.bytes(statistics.metadataBytes)),
       (
         "segments",
         "\(Figures.grouped(statistics.segmentCount)) of \(Figures.bytes(statistics.segmentBytes)), "

@@ -19,15 +19,15 @@ struct KVCLI: ParsableCommand {
       Keys and values are bytes. Arguments are taken byte for byte; --hex and --base64 read and show bytes that are \
       awkward to type. Results go to standard output, messages to standard error; commands that report take --json.
 
-      Exit status: 0 done; 1 the key is absent; 2 verify found damage; 64 wrong usage; 65 the store or the input is \
+      Exit status: 0 done; 1 the key is absent; 2 verify or repair found damage; 64 wrong usage; 65 the store or the input is \
       corrupt; 66 no such store or input file; 73 the store is full, or a file cannot be created; 74 device or I/O \
       error; 75 the store is in use by another owner.
       """,
     version: "0.1.0",
     subcommands: [
       CreateCommand.self, PutCommand.self, GetCommand.self, DeleteCommand.self, ExistsCommand.self, LoadCommand.self,
-      DumpCommand.self, InfoCommand.self, VerifyCommand.self, BenchCommand.self,
-      DevicesCommand.self, ProbeCommand.self,
+      DumpCommand.self, InfoCommand.self, VerifyCommand.self, RepairCommand.self, CompactCommand.self,
+      BackupCommand.self, BenchCommand.self, DevicesCommand.self, ProbeCommand.self,
     ]
   )
 

@@ -20,15 +20,19 @@ import Testing
     var rounds: Int
     var size: Int
     var inMemory: Bool
+    var segmentSize: Int?
 
     var testDescription: String { "\(rounds) rounds on \(size) bytes \(inMemory ? "in memory" : "on a disk")" }
   }
 
-  /// A hundred rounds: most where stores are fast, some through the file system, some on a store that is nearly full.
+  /// Two hundred rounds: most where stores are fast, some through the file system; half of them on stores that are so small
+  /// that checkpoints, merges and compaction are under way all the time.
   static let settings = [
     Setting(rounds: 70, size: 16 << 20, inMemory: true),
     Setting(rounds: 15, size: 16 << 20, inMemory: false),
     Setting(rounds: 15, size: 1 << 20, inMemory: true),
+    Setting(rounds: 50, size: 2 << 20, inMemory: true, segmentSize: 8 << 10),
+    Setting(rounds: 50, size: 800 << 10, inMemory: true, segmentSize: 8 << 10),
   ]
 
   @Test(arguments: settings) func nothingAcknowledgedIsLost(setting: Setting) throws {
@@ -59,7 +63,9 @@ private struct KillRun {
 
   mutating func round(seed: UInt64, isFresh: Bool) throws {
     if isFresh {
-      try Store.create(at: file.address, size: setting.size, replacing: true).close()
+      var options = StoreOptions()
+      options.segmentSize = setting.segmentSize
+      try Store.create(at: file.address, size: setting.size, options: options, replacing: true).close()
       contents = [:]
     }
     let messages = try Self.runAndKill(file, seed: seed)
@@ -87,7 +93,9 @@ private struct KillRun {
     try again.close()
     // A store of ordinary size is replaced before it is full; the small one goes on where puts are refused.
     if setting.size > 1 << 20, statistics.freeBytes < statistics.capacityBytes / 2 {
-      try Store.create(at: file.address, size: setting.size, replacing: true).close()
+      var options = StoreOptions()
+      options.segmentSize = setting.segmentSize
+      try Store.create(at: file.address, size: setting.size, options: options, replacing: true).close()
       contents = [:]
     }
   }

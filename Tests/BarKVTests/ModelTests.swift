@@ -22,10 +22,10 @@ import Testing
   static let settings = [
     Setting(size: 8 << 10, keys: 10, steps: 80, rounds: 150),
     Setting(size: 8 << 10, domain: .cacheFlush, keys: 20, steps: 80, rounds: 80),
-    Setting(size: 12 << 10, segmentSize: 2 << 10, keys: 10, steps: 60, rounds: 80),
-    Setting(size: 24 << 10, segmentSize: 4 << 10, keys: 20, steps: 100, rounds: 80),
+    Setting(size: 20 << 10, segmentSize: 2 << 10, keys: 10, steps: 60, rounds: 80),
+    Setting(size: 40 << 10, segmentSize: 4 << 10, keys: 20, steps: 100, rounds: 80),
     Setting(size: 64 << 10, keys: 60, steps: 300, rounds: 10),
-    Setting(size: 256 << 10, segmentSize: 64 << 10, keys: 60, steps: 300, rounds: 6),
+    Setting(size: 640 << 10, segmentSize: 64 << 10, keys: 60, steps: 300, rounds: 6),
     Setting(size: 1 << 20, segmentSize: 1 << 10, keys: 200, steps: 500, rounds: 2),
     Setting(size: 1 << 20, domain: .cacheFlush, keys: 300, steps: 1000, rounds: 3),
     Setting(size: 16 << 20, keys: 1000, steps: 1500, rounds: 1),

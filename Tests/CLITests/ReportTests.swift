@@ -127,7 +127,11 @@ import Testing
 
   // MARK: Help
 
-  @Test(arguments: ["create", "put", "get", "delete", "exists", "load", "dump", "info", "verify", "bench", "devices"])
+  @Test(arguments: [
+    "create", "put", "get", "delete", "exists", "load", "dump", "info", "verify", "repair", "compact", "backup",
+    "bench",
+    "devices",
+  ])
   func everyCommandHasHelp(command: String) throws {
     let outcome = try tool.run(command, "--help")
     #expect(outcome.status == 0)

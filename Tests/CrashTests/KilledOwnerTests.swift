@@ -14,7 +14,7 @@ import Testing
   private func store(_ recording: Recording, size: Int) throws -> Store {
     try Store.create(
       on: recording.medium(), geometry: Geometry(regionBytes: size, segmentSize: 1 << 10), path: "memory",
-      options: StoreOptions())
+      options: Recording.options)
   }
 
   /// The commit of a close was in a cache only; the next owner overwrote the one before it.

@@ -16,7 +16,7 @@ import Testing
     let geometry = try Geometry(regionBytes: Self.size, segmentSize: nil)
     var recording = try Recording(size: Self.size)
     let store = try Store.create(
-      on: recording.medium(), geometry: geometry, path: "memory", options: StoreOptions())
+      on: recording.medium(), geometry: geometry, path: "memory", options: Recording.options)
     try store.put([1, 2, 3], for: "before")
     recording.apply()
     // The value of the second key, one byte further in, has the same bytes in the same places.

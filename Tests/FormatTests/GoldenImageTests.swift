@@ -8,13 +8,13 @@ import Testing
   import Foundation
 #endif
 
-/// The committed image of version 1: read by every later build, and byte for byte what this one writes.
+/// The committed image of version 2: read by every later build, and byte for byte what this one writes.
 ///
 /// To make it anew after a change of the format, which takes a new version number: `BARKV_WRITE_GOLDEN=1 swift test
 /// --filter GoldenImage`.
 @Suite struct GoldenImageTests {
   /// The image in the source tree, beside this file.
-  static let path = "\(#filePath.dropLast("GoldenImageTests.swift".count))Resources/golden-v1.barkv"
+  static let path = "\(#filePath.dropLast("GoldenImageTests.swift".count))Resources/golden-v2.barkv"
 
   private func committed() throws -> [UInt8] {
     if ProcessInfo.processInfo.environment["BARKV_WRITE_GOLDEN"] != nil {
@@ -45,7 +45,7 @@ import Testing
     var image = try GoldenImage.make()
     var golden = try committed()
     // The process that committed the manifests, which has its place in the checksum too.
-    for area in [2 * 512, 3 * 512] {
+    for area in [1024, 2048] {
       for field in [area + 4..<area + 8, area + 40..<area + 44] {
         image.replaceSubrange(field, with: [0, 0, 0, 0])
         golden.replaceSubrange(field, with: [0, 0, 0, 0])
@@ -67,14 +67,14 @@ import Testing
     for copy in [0, 512] {
       #expect(image[copy..<copy + 8].elementsEqual([0x42, 0x61, 0x72, 0x4B, 0x56, 0x0D, 0x0A, 0x1A]))
       #expect(number(UInt32.self, image, copy + 8) == 0x0102_0304)
-      #expect(number(UInt16.self, image, copy + 12) == 1)
+      #expect(number(UInt16.self, image, copy + 12) == 2)
       #expect(number(UInt16.self, image, copy + 14) == 256)
       #expect(number(UInt64.self, image, copy + 16) == 0)
       #expect(number(UInt64.self, image, copy + 24) == 0)
       #expect(number(UInt64.self, image, copy + 32) == 32 << 10)
       #expect(number(UInt32.self, image, copy + 40) == 2048)
-      #expect(number(UInt32.self, image, copy + 44) == 15)
-      #expect(number(UInt64.self, image, copy + 48) == 2048)
+      #expect(number(UInt32.self, image, copy + 44) == 14)
+      #expect(number(UInt64.self, image, copy + 48) == 4096)
       #expect(number(UInt32.self, image, copy + 56) == 512)
       #expect(number(UInt32.self, image, copy + 60) == 64)
       #expect(number(UInt32.self, image, copy + 64) == 512)
@@ -87,23 +87,73 @@ import Testing
 
   @Test func manifest() throws {
     let image = try committed()
-    // Creation commits 1 (area B), the open commits 2 (A), the close commits 3 (B).
-    let area = 3 * 512
+    // Creation commits 1 (area B), the open commits 2 (A), the checkpoint 3 (B), the close 4 (A).
+    let area = 1024
     #expect(image[area..<area + 4].elementsEqual(Array("BKVM".utf8)))
     let length = Int(number(UInt32.self, image, area + 8))
-    let open = Int(number(UInt32.self, image, area + 44))
-    #expect(length == 64 + 8 * open)
-    #expect(open == 1)
+    #expect(length == 128 + 8 * (1 + 1 + 14) + 16 * 1)
     #expect(number(UInt32.self, image, area + 12) == 1)
-    #expect(number(UInt64.self, image, area + 16) == 3)
+    #expect(number(UInt64.self, image, area + 16) == 4)
     #expect(number(UInt64.self, image, area + 24) == 1)
+    // One segment was open at the close.
+    #expect(number(UInt32.self, image, area + 44) == 1)
+    #expect(number(UInt32.self, image, area + 128) == 4)
+    // The checkpoint: three generations, 24 sequence numbers, 20 keys in 64 lines, one run, one segment open at the cut.
+    #expect(number(UInt64.self, image, area + 48) == 1 << 32 | 3)
+    #expect(number(UInt64.self, image, area + 56) == 24)
+    #expect(number(UInt64.self, image, area + 64) == 20)
+    #expect(number(UInt64.self, image, area + 72) == 64)
+    #expect(number(UInt64.self, image, area + 80) == 1)
+    #expect(number(UInt32.self, image, area + 88) == 1)
+    #expect(number(UInt32.self, image, area + 92) == 14)
+    #expect(number(UInt32.self, image, area + 96) == 1)
+    #expect(number(UInt32.self, image, area + 136) == 2)
+    // What the segments were used for: records, an extent, records; nothing yet.
+    let uses = (0..<14).map { number(UInt64.self, image, area + 144 + 8 * $0) }
+    #expect(uses.map { $0 >> 62 } == [1, 2, 1] + [UInt64](repeating: 0, count: 11))
+    #expect(uses[0] >> 31 & 0x7FFF_FFFF == 32)
+    // The run, and the generation of its segment.
+    #expect(number(UInt64.self, image, area + 256) == 10368)
+    #expect(number(UInt64.self, image, area + 264) == 1 << 32 | 4)
     let salt = CRC32C.of(image[72..<80], seed: number(UInt32.self, image, area))
     #expect(number(UInt32.self, image, area + 4) == CRC32C.of(image[area + 8..<area + length], seed: salt))
   }
 
+  @Test func run() throws {
+    let image = try committed()
+    let segment = 10240
+    #expect(image[segment + 8] == 3)
+    let run = segment + 128
+    #expect(image[run..<run + 4].elementsEqual(Array("BKVR".utf8)))
+    #expect(number(UInt64.self, image, run + 8) == 1)
+    #expect(number(UInt64.self, image, run + 16) == 0)
+    #expect(number(UInt64.self, image, run + 24) == 1 << 40)
+    #expect(number(UInt64.self, image, run + 32) == 20)
+    #expect(number(UInt32.self, image, run + 40) == 1)
+    #expect(number(UInt32.self, image, run + 44) == 1)
+    let salt = CRC32C.of(
+      (image[72..<80] + [3, 0, 0, 0, 0, 0, 0, 0] + image[segment + 16..<segment + 24])[...], seed: 0)
+    #expect(number(UInt32.self, image, run + 4) == CRC32C.of(image[run + 8..<run + 64], seed: salt))
+
+    // Its only block: 20 entries of 8 bytes, each with a place above and a line below that a record of a key starts on.
+    let block = run + 64
+    #expect(number(UInt16.self, image, block + 4) == 20)
+    #expect(number(UInt16.self, image, block + 6) == 8)
+    #expect(number(UInt32.self, image, block) == CRC32C.of(image[block + 4..<block + 256], seed: salt))
+    let entries = (0..<20).map { number(UInt64.self, image, block + 16 + 8 * $0) }
+    #expect(entries[0] >> 11 == 0)
+    #expect(entries.map { $0 >> 11 } == entries.map { $0 >> 11 }.sorted())
+    for entry in entries {
+      #expect(entry & 1 == 0)
+      let record = Int(entry >> 1 & 0x3FF) * 64
+      #expect(record >= 4096 && number(UInt16.self, image, record + 8) > 0)
+    }
+    #expect(image[block + 16 + 8 * 20..<block + 256].allSatisfy { $0 == 0 })
+  }
+
   @Test func segmentAndFirstRecord() throws {
     let image = try committed()
-    let segment = 2048
+    let segment = 4096
     #expect(image[segment..<segment + 64] == image[segment + 64..<segment + 128])
     #expect(image[segment..<segment + 4].elementsEqual(Array("BKVS".utf8)))
     #expect(image[segment + 8] == 1)

@@ -68,10 +68,10 @@ import Testing
     try expect(.wrongByteOrder, opening: order)
     let version = try TemporaryFile(
       store { block, _ in
-        block[12] = 2
+        block[12] = 1
         if fixesChecksum { fixChecksum(&block) }
       })
-    try expect(.unsupportedVersion(found: 2, supported: 1), opening: version)
+    try expect(.unsupportedVersion(found: 1, supported: 2), opening: version)
     let features = try TemporaryFile(
       store { block, _ in
         block[24] = 4

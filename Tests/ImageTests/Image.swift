@@ -4,10 +4,12 @@
 enum Image {
   /// Opens the store in `image`; what it writes shows in `keeper`.
   static func open(
-    _ image: [UInt8], access: Access = .readOnly, verifiesReads: Bool = false, keeper: ImageKeeper? = nil
+    _ image: [UInt8], access: Access = .readOnly, verifiesReads: Bool = false, rebuildsIndex: Bool = false,
+    keeper: ImageKeeper? = nil
   ) throws(StoreError) -> Store {
     var options = StoreOptions()
     options.verifiesReads = verifiesReads
+    options.rebuildsIndex = rebuildsIndex
     let medium = try Medium.memory(image: image, isWritable: access == .readWrite, observer: keeper)
     do throws(StoreError) {
       return try Recovery.open(medium, path: "memory", access: access, options: options)

@@ -121,11 +121,11 @@ struct StoreSubject: Sendable {
 }
 
 /// The key of an entry, as `crl_key` writes it.
-private func key(of number: UInt64) -> InlineArray<2, UInt64> {
+func key(of number: UInt64) -> InlineArray<2, UInt64> {
   [crl_mix(number), number]
 }
 
 /// The words of a value of `bytes` bytes, of which the first is to become the entry's number.
-private func valueWords(bytes: Int) -> [UInt64] {
+func valueWords(bytes: Int) -> [UInt64] {
   Array(repeating: 0x5a5a_5a5a_5a5a_5a5a, count: (bytes + 7) / 8)
 }

@@ -10,8 +10,9 @@ import Synchronization
 ///
 /// The index knows records by line number only; who asks compares keys.
 ///
-/// The place of the persistent runs: a partition that is not resident would be filled from the runs where
-/// ``withPartition`` and ``find(_:matches:)`` load its table.
+/// A partition is *resident* while it has a table. One that is not has its slots in the runs, and is filled from them by
+/// ``IndexLoader`` when it is first touched; an owner with a budget takes tables away again whose changes a checkpoint has.
+/// In place of a table such a partition has a bucket of vacated slots, which sends a quick look the long way.
 @safe
 final class Index: @unchecked Sendable {
   // Safe to share: tables are atomic words, the partitions' counters are atomic, the rest is under the partition's lock.
@@ -21,14 +22,13 @@ final class Index: @unchecked Sendable {
     let lock = Atomic<UInt32>(0)
     /// Odd while a slot or the table changes; see ``snapshot(_:)``.
     let version = Atomic<UInt32>(0)
-    let count = Atomic<Int>(0)
-    let liveLines = Atomic<Int>(0)
-    let tombstoneLines = Atomic<Int>(0)
+    /// The window, between two checkpoints' cuts, in which it was changed last.
+    let changed = Atomic<UInt64>(0)
     /// Slots that are not empty. Changed under the lock; atomic so that a change does not touch the partition as a whole,
     /// of which others hold the lock word.
     let usedSlots = Atomic<Int>(0)
     /// Fills the line, so that writers of neighbouring partitions do not meet.
-    private let padding = (0, 0, 0)
+    private let padding = (0, 0, 0, 0, 0)
   }
 
   /// A key's place: its partition and the fragment of its hash.
@@ -43,34 +43,110 @@ final class Index: @unchecked Sendable {
   private let partitions: UnsafeMutablePointer<Partition>
   private let epochs: Epochs
   private let pool: TablePool
+  /// What stands in for a table that is not resident.
+  private let absentTable: IndexTable
+  /// The bytes of all tables.
+  private let tableBytes = Atomic<Int>(0)
+  /// The window that changes belong to now. It moves on while all lanes are held, so that no change is half done.
+  let window = Atomic<UInt64>(1)
+  /// All changes up to this window are in the runs.
+  let committedWindow = Atomic<UInt64>(0)
 
-  /// - Parameters:
-  ///   - regionBytes: decides the number of partitions: one for each 256 KiB, from 8 to 65,536.
-  ///   - epochs: gives what it frees back to `pool`.
-  init(regionBytes: Int, epochs: Epochs, pool: TablePool) {
+  /// The number of partitions, as a power of two: one for each 256 KiB of region, from 8 to 65,536.
+  static func partitionBits(regionBytes: Int) -> UInt64 {
     var bits: UInt64 = 3
     while bits < 16, regionBytes >> 18 >= 1 << (bits + 1) { bits += 1 }
+    return bits
+  }
+
+  /// - Parameters:
+  ///   - regionBytes: decides the number of partitions.
+  ///   - epochs: gives what it frees back to `pool`.
+  init(regionBytes: Int, epochs: Epochs, pool: TablePool) {
+    let bits = Self.partitionBits(regionBytes: regionBytes)
     partitionCount = 1 << Int(bits)
     partitionShift = 64 - bits
     self.epochs = epochs
     self.pool = pool
+    absentTable = IndexTable(bucketCount: 1, from: pool)
+    for position in 0..<absentTable.slotCount { absentTable.set(position, .vacated) }
     unsafe tables = .allocate(capacity: partitionCount)
-    precondition(MemoryLayout<Partition>.stride == lineSize, "a partition is a line")
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: partitionCount * lineSize, alignment: lineSize)
-    unsafe partitions = memory.bindMemory(to: Partition.self, capacity: partitionCount)
     for partition in 0..<partitionCount {
-      unsafe (tables + partition).initialize(to: Atomic(IndexTable(bucketCount: 1, from: pool).word))
-      unsafe (partitions + partition).initialize(to: Partition())
+      unsafe (tables + partition).initialize(to: Atomic(absentTable.word))
     }
+    precondition(MemoryLayout<Partition>.stride == lineSize, "a partition is a line")
+    // Zeros are a partition's first state: pages that nobody touches cost nothing.
+    let memory = unsafe allocateZeroed(bytes: partitionCount * lineSize)
+    unsafe partitions = memory.bindMemory(to: Partition.self, capacity: partitionCount)
   }
 
   deinit {
-    for partition in 0..<partitionCount {
+    for partition in 0..<partitionCount where isResident(partition) {
       unsafe pool.deallocate(table(partition).memory, bytes: table(partition).byteCount)
     }
+    unsafe pool.deallocate(absentTable.memory, bytes: absentTable.byteCount)
     unsafe tables.deallocate()
-    unsafe partitions.deinitialize(count: partitionCount)
-    unsafe partitions.deallocate()
+    unsafe freeZeroed(partitions, bytes: partitionCount * lineSize)
+  }
+
+  // MARK: Residency
+
+  /// Whether the partition has its table in memory.
+  @inline(__always)
+  func isResident(_ partition: Int) -> Bool {
+    assert(partition >= 0 && partition < partitionCount)
+    return unsafe tables[partition].load(ordering: .acquiring) != absentTable.word
+  }
+
+  /// The places of a partition's slots in the order of the hash.
+  func places(of partition: Int) -> Range<UInt64> {
+    let width: UInt64 = 1 << IndexSlot.fragmentBits
+    return UInt64(partition) * width..<(UInt64(partition) + 1) * width
+  }
+
+  /// A table for so many slots, which only the caller knows.
+  func makeTable(roomFor count: Int) -> IndexTable {
+    IndexTable(roomFor: count, from: pool)
+  }
+
+  /// Gives back a table that ``makeTable(roomFor:)`` gave and nobody else has seen.
+  func discard(_ table: IndexTable) {
+    unsafe pool.deallocate(table.memory, bytes: table.byteCount)
+  }
+
+  /// Makes a partition resident that is not. The caller holds its lock.
+  func install(_ table: IndexTable, in partition: Int, usedSlots: Int, isChanged: Bool) {
+    assert(!isResident(partition))
+    let state = unsafe partitions + partition
+    unsafe state.pointee.usedSlots.store(usedSlots, ordering: .relaxed)
+    if isChanged { unsafe state.pointee.changed.store(window.load(ordering: .relaxed), ordering: .relaxed) }
+    tableBytes.wrappingAdd(table.byteCount, ordering: .relaxed)
+    replaceTable(partition, by: table)
+  }
+
+  /// Takes a partition's table away, if all its changes are in the runs. The caller holds its lock.
+  ///
+  /// - Returns: the bytes that are free for it.
+  func evict(_ partition: Int) -> Int {
+    let changed = unsafe partitions[partition].changed.load(ordering: .relaxed)
+    guard isResident(partition),
+      changed <= committedWindow.load(ordering: .acquiring) || Mutant.evictsChanged.isActive
+    else { return 0 }
+    let old = table(partition)
+    let bytes = old.byteCount
+    replaceTable(partition, by: absentTable)
+    tableBytes.wrappingSubtract(bytes, ordering: .relaxed)
+    unsafe epochs.retire(old.memory, bytes: bytes)
+    return bytes
+  }
+
+  private func replaceTable(_ partition: Int, by table: IndexTable) {
+    let state = unsafe partitions + partition
+    let version = unsafe state.pointee.version.load(ordering: .relaxed)
+    unsafe state.pointee.version.store(version &+ 1, ordering: .relaxed)
+    atomicMemoryFence(ordering: .releasing)
+    unsafe tables[partition].store(table.word, ordering: .releasing)
+    unsafe state.pointee.version.store(version &+ 2, ordering: .releasing)
   }
 
   // MARK: Places and locks
@@ -104,11 +180,21 @@ final class Index: @unchecked Sendable {
 
   // MARK: Reading
 
+  /// What a search finds.
+  enum Found {
+    case record(line: Int)
+    case absent
+    /// The partition is not resident: ``IndexLoader`` makes it so.
+    case notResident
+  }
+
   /// The line of the record of the key at `place` that `matches` accepts. The caller is inside a read, or holds the
   /// partition's lock.
   @inline(__always)
-  func find(_ place: Place, matches: (Int) -> Bool) -> Int? {
-    table(place.partition).find(place.fragment, matches: matches)?.slot.line
+  func find(_ place: Place, matches: (Int) -> Bool) -> Found {
+    let table = table(place.partition)
+    if let found = table.find(place.fragment, matches: matches) { return .record(line: found.slot.line) }
+    return table.word == absentTable.word ? .notResident : .absent
   }
 
   /// What the home bucket has for a key: see ``IndexTable/findAtHome(_:)``. The caller is inside a read.
@@ -117,13 +203,15 @@ final class Index: @unchecked Sendable {
     table(place.partition).findAtHome(place.fragment)
   }
 
-  /// The lines of all records in a partition at one moment. The caller is inside a read.
-  func snapshot(_ partition: Int) -> [Int] {
+  /// The lines of all records in a partition at one moment, or `nil` where it is not resident. The caller is inside a
+  /// read.
+  func snapshot(_ partition: Int) -> [Int]? {
     var lines: [Int] = []
     while true {
       let before = unsafe partitions[partition].version.load(ordering: .acquiring)
       if before & 1 == 0 {
         let table = table(partition)
+        if table.word == absentTable.word { return nil }
         lines.removeAll(keepingCapacity: true)
         for position in 0..<table.slotCount {
           let slot = table.slot(position)
@@ -138,36 +226,29 @@ final class Index: @unchecked Sendable {
 
   // MARK: Writing: the caller holds the partition's lock
 
-  /// The position of the key's slot, and the line it names.
+  /// The position of the key's slot, and the line it names. The partition is resident.
   @inline(__always)
   func position(_ place: Place, matches: (Int) -> Bool) -> (position: Int, line: Int)? {
     guard let found = table(place.partition).find(place.fragment, matches: matches) else { return nil }
     return (found.position, found.slot.line)
   }
 
-  /// What a change does to a partition's figures.
-  struct Change {
-    var keys = 0
-    var liveLines = 0
-    var tombstoneLines = 0
-  }
-
   /// Makes the slot at `position` name another record of its key.
   @inline(__always)
-  func replace(_ place: Place, at position: Int, line: Int, change: Change) {
-    changing(place.partition, change) {
+  func replace(_ place: Place, at position: Int, line: Int) {
+    changing(place.partition) {
       table(place.partition).set(position, IndexSlot(fragment: place.fragment, line: line))
     }
   }
 
   /// Adds a key that is absent.
   @inline(__always)
-  func insert(_ place: Place, line: Int, change: Change) {
+  func insert(_ place: Place, line: Int) {
     var table = table(place.partition)
     if unsafe table.isCrowded(usedSlots: partitions[place.partition].usedSlots.load(ordering: .relaxed) &+ 1) {
       table = grow(place.partition)
     }
-    changing(place.partition, change) {
+    changing(place.partition) {
       let position = table.freePosition(place.fragment)
       if table.slot(position) == .empty { unsafe Self.add(1, to: partitions[place.partition].usedSlots) }
       table.set(position, IndexSlot(fragment: place.fragment, line: line))
@@ -175,9 +256,9 @@ final class Index: @unchecked Sendable {
   }
 
   /// Takes the key at `position` out.
-  func remove(_ place: Place, at position: Int, change: Change) {
+  func remove(_ place: Place, at position: Int) {
     let table = table(place.partition)
-    changing(place.partition, change) {
+    changing(place.partition) {
       if table.mayEmpty(position) {
         table.set(position, .empty)
         unsafe Self.add(-1, to: partitions[place.partition].usedSlots)
@@ -187,28 +268,15 @@ final class Index: @unchecked Sendable {
     }
   }
 
-  /// Takes out every key of the partition whose record's line is `removable`; figures stay as they are.
-  func removeAll(in partition: Int, where removable: (Int) -> Bool) {
-    let table = table(partition)
-    // From the back, so that emptied slots make room for emptying those before them.
-    for position in (0..<table.slotCount).reversed() {
-      let slot = table.slot(position)
-      guard slot.isOccupied, removable(slot.line) else { continue }
-      remove(Place(partition: partition, fragment: slot.fragment), at: position, change: Change())
-    }
-  }
-
   @inline(__always)
-  private func changing(_ partition: Int, _ change: Change, _ body: () -> Void) {
+  private func changing(_ partition: Int, _ body: () -> Void) {
     let state = unsafe partitions + partition
     let version = unsafe state.pointee.version.load(ordering: .relaxed)
     unsafe state.pointee.version.store(version &+ 1, ordering: .relaxed)
     atomicMemoryFence(ordering: .releasing)
     body()
-    // Figures have one writer at a time; atomic only for those who read them without the lock.
-    Self.add(change.keys, to: unsafe state.pointee.count)
-    Self.add(change.liveLines, to: unsafe state.pointee.liveLines)
-    Self.add(change.tombstoneLines, to: unsafe state.pointee.tombstoneLines)
+    // A checkpoint moves the window on only while no change is half done.
+    unsafe state.pointee.changed.store(window.load(ordering: .relaxed), ordering: .relaxed)
     unsafe state.pointee.version.store(version &+ 2, ordering: .releasing)
   }
 
@@ -224,32 +292,19 @@ final class Index: @unchecked Sendable {
     let occupied = (0..<old.slotCount).count { old.slot($0).isOccupied }
     let new = IndexTable(roomFor: occupied, from: pool)
     new.fill(from: old)
-    let state = unsafe partitions + partition
-    let version = unsafe state.pointee.version.load(ordering: .relaxed)
-    unsafe state.pointee.version.store(version &+ 1, ordering: .relaxed)
-    atomicMemoryFence(ordering: .releasing)
-    unsafe tables[partition].store(new.word, ordering: .releasing)
-    unsafe state.pointee.usedSlots.store(occupied, ordering: .relaxed)
-    unsafe state.pointee.version.store(version &+ 2, ordering: .releasing)
+    unsafe partitions[partition].usedSlots.store(occupied, ordering: .relaxed)
+    tableBytes.wrappingAdd(new.byteCount - old.byteCount, ordering: .relaxed)
+    replaceTable(partition, by: new)
     unsafe epochs.retire(old.memory, bytes: old.byteCount)
     return new
   }
 
   // MARK: Figures
 
-  /// The number of keys.
-  var count: Int { sum { unsafe partitions[$0].count.load(ordering: .relaxed) } }
-  /// The lines of all records and extents that the index names.
-  var liveLines: Int { sum { unsafe partitions[$0].liveLines.load(ordering: .relaxed) } }
-  /// The lines set aside for the tombstones of all keys.
-  var tombstoneLines: Int { sum { unsafe partitions[$0].tombstoneLines.load(ordering: .relaxed) } }
+  /// The memory of the resident tables.
+  var residentBytes: Int { tableBytes.load(ordering: .relaxed) }
   /// The memory of the tables and partitions.
-  var byteCount: Int {
-    // Table sizes are read from the words alone, so that no table is touched that may be freed meanwhile.
-    sum { table($0).byteCount } + partitionCount * (MemoryLayout<Partition>.stride + 8)
-  }
-
-  private func sum(_ value: (Int) -> Int) -> Int {
-    (0..<partitionCount).reduce(0) { $0 + value($1) }
-  }
+  var byteCount: Int { residentBytes + partitionCount * (MemoryLayout<Partition>.stride + 8) }
+  /// How many partitions are resident.
+  var residentCount: Int { (0..<partitionCount).count { isResident($0) } }
 }

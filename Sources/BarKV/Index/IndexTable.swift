@@ -151,8 +151,20 @@ struct IndexTable {
     usedSlots &* 16 > slotCount &* 13
   }
 
-  /// A table that `count` keys fill to three fifths: a third more makes it crowded.
+  /// A table that `count` keys fill to two thirds: a fifth more makes it crowded.
   init(roomFor count: Int, from pool: TablePool) {
-    self.init(bucketCount: count * 5 / (3 * Self.slotsPerBucket) + 1, from: pool)
+    self.init(bucketCount: count * 3 / (2 * Self.slotsPerBucket) + 1, from: pool)
+  }
+
+  /// Adds a slot to a table that nobody else knows and that has room.
+  func add(_ slot: IndexSlot) {
+    set(freePosition(slot.fragment), slot)
+  }
+
+  /// Takes a slot out of a table that nobody else knows; whether it was the last of its bucket.
+  func vacate(_ position: Int) -> Bool {
+    let empties = mayEmpty(position)
+    set(position, empties ? .empty : .vacated)
+    return empties
   }
 }

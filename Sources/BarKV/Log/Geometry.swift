@@ -1,14 +1,18 @@
 /// How a region is divided: metadata first, then equal segments.
 ///
 /// ```
-/// 0             stride        2 stride     3 stride      firstSegment
+/// 0             stride        2 stride                        firstSegment
 /// | superblock A | superblock B | manifest A | manifest B | … | segment 0 | segment 1 | …
 /// ```
+///
+/// A manifest area is as long as the longest manifest of the region, in whole strides.
 struct Geometry: Sendable, Equatable {
   /// The region's size in bytes.
   let regionBytes: Int
-  /// The distance of the metadata areas.
+  /// The distance of the superblock's copies.
   let metadataStride: Int
+  /// The distance of the manifest's areas.
+  let manifestStride: Int
   /// The size of a segment, a power of two.
   let segmentSize: Int
   /// Where segment 0 starts, a multiple of the segment size.
@@ -21,10 +25,12 @@ struct Geometry: Sendable, Equatable {
   let extentThreshold: Int
 
   static let minimumRegionBytes = 8 << 10
-  /// Locators have 40 bits of lines.
-  static let maximumRegionBytes = 1 << 46
+  /// The index's runs have 39 bits for a line.
+  static let maximumRegionBytes = 1 << 45
   static let minimumSegmentSize = 1 << 10
   static let maximumSegmentSize = 1 << 26
+  /// One for records, one for tombstones, one to copy to, two for the index.
+  static let minimumSegmentCount = 5
 
   /// Regions of this size and more keep their metadata on pages of their own.
   private static let pagedRegionBytes = 64 << 10
@@ -53,13 +59,19 @@ struct Geometry: Sendable, Equatable {
         "a segment is a power of two from \(Self.minimumSegmentSize) to \(Self.maximumSegmentSize) bytes")
     }
     let stride = Self.metadataStride(regionBytes: regionBytes)
-    let first = roundUp(4 * stride, to: size)
+    // The manifest has a word for each segment, which leaves less room for segments: as many as there can be at most
+    // decide its length.
+    let manifest = roundUp(
+      Manifest.longest(segmentCount: max(0, regionBytes - 4 * stride) / size), to: stride)
+    let first = roundUp(2 * stride + 2 * manifest, to: size)
     let count = max(0, regionBytes - first) / size
-    guard count >= 2 else {
-      throw .invalidSize(bytes: regionBytes, reason: "it has no room for two segments of \(size) bytes")
+    guard count >= Self.minimumSegmentCount else {
+      throw .invalidSize(
+        bytes: regionBytes, reason: "it has no room for \(Self.minimumSegmentCount) segments of \(size) bytes")
     }
     self.regionBytes = regionBytes
     self.metadataStride = stride
+    self.manifestStride = manifest
     self.segmentSize = size
     self.firstSegment = first
     self.segmentCount = count
@@ -67,16 +79,17 @@ struct Geometry: Sendable, Equatable {
     self.extentThreshold = min(Self.pageSize, size / 4)
   }
 
-  /// The distance of the metadata areas in a region of this size. It depends on the size alone, so that the second
+  /// The distance of the superblock's copies in a region of this size. It depends on the size alone, so that the second
   /// superblock is found when the first is unreadable.
   static func metadataStride(regionBytes: Int) -> Int {
     regionBytes >= pagedRegionBytes ? pageSize : 512
   }
 
-  /// A 128th of the region, from 128 KiB, which holds the longest key, to 4 MiB; less in tiny regions.
+  /// A 512th of the region, from 128 KiB, which holds the longest key, to 64 MiB; less in tiny regions. So a region has
+  /// hardly more than a thousand segments: few headers for an opening to read, many victims for the compactor to choose from.
   private static func defaultSegmentSize(regionBytes: Int) -> Int {
     if regionBytes >= 1 << 20 {
-      return min(max(powerOfTwo(notAbove: regionBytes / 128), 128 << 10), 4 << 20)
+      return min(max(powerOfTwo(notAbove: regionBytes / 512), 128 << 10), maximumSegmentSize)
     }
     return min(max(powerOfTwo(notAbove: regionBytes / 64), minimumSegmentSize), 64 << 10)
   }
@@ -88,7 +101,7 @@ struct Geometry: Sendable, Equatable {
   // MARK: Offsets
 
   func superblockOffset(_ copy: Int) -> Int { copy * metadataStride }
-  func manifestOffset(_ area: Int) -> Int { (2 + area) * metadataStride }
+  func manifestOffset(_ area: Int) -> Int { 2 * metadataStride + area * manifestStride }
   func segmentOffset(_ segment: Int) -> Int { firstSegment + segment * segmentSize }
 
   /// The segment that holds the byte at `offset`.
@@ -118,10 +131,58 @@ struct Geometry: Sendable, Equatable {
     min(65_535, recordBytesPerSegment - lineSize - Record.headerBytes - ExtentReference.encodedBytes)
   }
 
-  /// The longest value: 1 GiB, or what fits into the region beside a segment of log and one for the tombstone. The
+  /// The longest value: 1 GiB, or what fits into the region beside a segment of log and what is kept in reserve. The
   /// smallest regions have no room for an extent beside these.
   var maximumValueLength: Int {
-    max(extentThreshold - 1, min(1 << 30, (segmentCount - 2) * segmentSize - extentStart))
+    max(extentThreshold - 1, min(1 << 30, (segmentCount - 1 - leastReserve) * segmentSize - extentStart))
+  }
+
+  // MARK: Reserve
+
+  /// Whether the index is written anew where space is short: of few segments, what is left over in some is too much.
+  var rewritesIndex: Bool { segmentCount < 128 }
+
+  /// The most bytes that the runs of so many keys take up, where they are merged in parts: delta runs of half as many entries
+  /// as the base has, and what is written before that which it replaces is gone.
+  func mostRunBytes(keys: Int) -> Int {
+    let whole = runBytes(entries: keys)
+    return whole + whole / 4 * 3
+  }
+
+  /// The segments that come and go while runs are merged and segments wait for readers, where there are many: without them
+  /// compaction would stand still meanwhile.
+  var churn: Int { rewritesIndex ? 0 : segmentCount / 64 }
+
+  /// The bytes of a segment that whole runs of the greatest length can use.
+  var runPayload: Int { max(1, (segmentSize - extentStart) / roundUp(longestRun, to: extentAlignment)) * longestRun }
+
+  /// The bytes that so many entries take in runs.
+  func runBytes(entries: Int) -> Int {
+    let blocks = (entries + RunBlock.narrowCapacity - 1) / RunBlock.narrowCapacity
+    let runs = (entries + entriesPerRun - 1) / max(1, entriesPerRun)
+    return blocks * RunBlock.byteCount + runs * Run.headerBytes
+  }
+
+  /// The segments that so many entries take in runs.
+  func runSegments(entries: Int) -> Int {
+    (runBytes(entries: entries) + runPayload - 1) / runPayload
+  }
+
+  /// The most bytes of a run: a quarter of what a segment has for them, so that little is left over at its end.
+  var longestRun: Int {
+    // Each starts where an extent may.
+    let quarter = (segmentSize - extentStart) / 4 / extentAlignment * extentAlignment
+    let blocks = quarter - Run.headerBytes
+    return Run.headerBytes + max(1, blocks / RunBlock.byteCount) * RunBlock.byteCount
+  }
+
+  /// How many entries a run of that size has, in a region that is not larger than many terabytes.
+  var entriesPerRun: Int { (longestRun - Run.headerBytes) / RunBlock.byteCount * RunBlock.narrowCapacity }
+
+  /// The free segments that an empty store's puts leave.
+  var leastReserve: Int {
+    let lines = laneCount(maximum: 16) * recordLinesPerSegment
+    return 2 + (rewritesIndex ? 2 * runSegments(entries: lines) : runSegments(entries: 4 * lines + entriesPerRun))
   }
 
   /// How many lanes the region can feed: each occupies a segment.

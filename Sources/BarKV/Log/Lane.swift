@@ -1,3 +1,5 @@
+import Synchronization
+
 /// A writer's own open segment, with the buffer in which it builds a record.
 ///
 /// A lane is used by one thread at a time, which holds the lane's lock.
@@ -9,7 +11,11 @@
 @safe
 struct Lane: ~Copyable {
   /// The open segment, or -1.
-  var segment = -1
+  var segment = -1 {
+    didSet { openSegment.store(segment, ordering: .relaxed) }
+  }
+  /// The same, for those who do not hold the lane.
+  let openSegment = Atomic<Int>(-1)
   /// Where the open segment starts.
   var start = 0
   /// Where the next record goes.
@@ -25,8 +31,13 @@ struct Lane: ~Copyable {
   var isSettled = true
   /// What the next barrier has to cover.
   var dirty: Range<Int> = 0..<0
-  /// Lines set aside for the tombstones of keys that this lane will add.
-  var credit = 0
+  /// What this lane's writers changed in the index since the last cut.
+  var changes = ChangeBuffer()
+  /// Bytes of records that were not added to the tail's length yet.
+  var unreported = 0
+  /// The keys, and the lines of records and extents, that this lane's writers added less those that they took out.
+  let keys = Atomic<Int>(0)
+  let liveLines = Atomic<Int>(0)
 
   /// The segment that takes extents, or -1.
   var extentSegment = -1
@@ -48,6 +59,13 @@ struct Lane: ~Copyable {
   /// The room for records in the open segment, in bytes.
   @inline(__always)
   var room: Int { limit &- position }
+
+  /// Counts what a write came to. Others read the figures without the lock.
+  @inline(__always)
+  func count(keys added: Int, liveLines lines: Int) {
+    if added != 0 { keys.store(keys.load(ordering: .relaxed) &+ added, ordering: .relaxed) }
+    liveLines.store(liveLines.load(ordering: .relaxed) &+ lines, ordering: .relaxed)
+  }
 
   /// Remembers that `range` was written and not yet made durable.
   @inline(__always)

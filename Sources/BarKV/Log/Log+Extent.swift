@@ -3,7 +3,8 @@ extension Log {
   /// Writes `value` into a new extent. It is durable after a barrier that covers the range that is returned with it, and
   /// it means nothing until a record refers to it: a crash before that leaves bytes that the next recovery reclaims.
   ///
-  /// - Parameter credit: lines to set aside beside it: the caller's tombstone.
+  /// Its lines count as dead until a record that refers to it is published.
+  ///
   /// - Throws: ``StoreError/full``; what the medium throws.
   func writeExtent(_ value: UnsafeRawBufferPointer) throws(StoreError) -> (
     reference: ExtentReference, range: Range<Int>
@@ -31,57 +32,132 @@ extension Log {
     return (reference, start..<place.offset + roundUp(value.count, to: lineSize))
   }
 
-  /// The lines that an extent of `bytes` takes up.
+  /// The lines that an extent of `bytes` takes up. One that has segments of its own may end before its last page does.
   func extentLines(bytes: Int) -> Int {
-    roundUp(bytes, to: geometry.extentAlignment) / lineSize
+    let span = geometry.segmentSpan(extentBytes: bytes)
+    let lines = roundUp(bytes, to: geometry.extentAlignment) / lineSize
+    return span == 1 ? lines : min(lines, (span * geometry.segmentSize - geometry.extentStart) / lineSize)
+  }
+
+  /// The most bytes of an extent that shares its segment with others.
+  var longestSharedExtent: Int { geometry.segmentSize - geometry.extentStart }
+
+  /// Places a run of `bytes` bytes in the maintenance lane, which the caller holds, and writes it: `fill` gets the salt
+  /// that its checksums start from. It is durable after a barrier that covers the range that is returned.
+  ///
+  /// - Throws: ``StoreError/full`` where not even the last free segment is left.
+  func writeRun(
+    bytes: Int, fill: (UInt32) -> [UInt8]
+  ) throws(StoreError) -> (offset: Int, generation: UInt64, range: Range<Int>) {
+    assert(bytes <= longestSharedExtent && bytes % lineSize == 0)
+    let lane = maintenanceLane
+    var opens = false
+    if takeRoom(lane, bytes: bytes) == nil {
+      guard let fresh = space.take(1, purpose: .run) else { throw .full }
+      space.countRunSegments(1)
+      try openExtents(lane, fresh[0], kind: .runs)
+      opens = true
+    }
+    guard let place = takeFromOpenExtents(lane, bytes: bytes) else { throw .full }
+    let entry = unsafe segments[place.segment]
+    let content = unsafe fill(entry.pointee.salt)
+    assert(content.count == bytes)
+    space.setRunRoom(unsafe self[lane].pointee.extentLimit - self[lane].pointee.extentPosition)
+    try unsafe content.span.bytes.withUnsafeBytes { (content) throws(StoreError) in
+      try unsafe medium.write(content, at: place.offset, site: .run)
+    }
+    // With the header, where the segment is new: without it the run's checksums have nothing to start from.
+    let start = opens ? geometry.segmentOffset(place.segment) : place.offset
+    return unsafe (place.offset, entry.pointee.generation, start..<place.offset + bytes)
+  }
+
+  /// Where the lane's open extents have room for so many bytes.
+  private func takeRoom(_ lane: Int, bytes: Int) -> Int? {
+    let state = unsafe self[lane]
+    let size = roundUp(bytes, to: geometry.extentAlignment)
+    guard unsafe state.pointee.extentSegment >= 0,
+      unsafe state.pointee.extentLimit - state.pointee.extentPosition >= size
+    else { return nil }
+    return unsafe state.pointee.extentPosition
+  }
+
+  /// Opens a segment for extents and makes it the lane's.
+  private func openExtents(_ lane: Int, _ segment: Int, kind: SegmentKind) throws(StoreError) {
+    try openExtentSegment(segment, span: 1, kind: kind)
+    let state = unsafe self[lane]
+    unsafe state.pointee.extentSegment = segment
+    unsafe state.pointee.extentPosition = geometry.segmentOffset(segment) + geometry.extentStart
+    unsafe state.pointee.extentLimit = geometry.segmentOffset(segment) + geometry.segmentSize
+  }
+
+  /// Takes segments of extents away from the lanes that would go on in them. The caller holds all lanes.
+  func leaveExtentSegment(_ segment: Int) {
+    for lane in allLanes where unsafe self[lane].pointee.extentSegment == segment {
+      unsafe self[lane].pointee.extentSegment = -1
+      if lane == maintenanceLane { space.setRunRoom(0) }
+    }
   }
 
   private func placeExtent(bytes: Int) throws(StoreError) -> (segment: Int, offset: Int) {
     let span = geometry.segmentSpan(extentBytes: bytes)
     guard span == 1 else {
-      guard let segment = space.takeNeighbours(span, credit: 0) else { throw .full }
-      try openExtentSegment(segment, span: span)
+      // With a lane: a cut in between would take the generation for an earlier one, and the segment for a free one.
+      let lane = acquireLane()
+      defer { release(lane) }
+      guard let segment = space.takeNeighbours(span) else { throw .full }
+      segments.addPending(1, segment: segment)
+      try openExtentSegment(segment, span: span, kind: .extents)
       segments.setUsed(
         min(geometry.extentStart / lineSize + extentLines(bytes: bytes), span * geometry.segmentSize / lineSize),
         segment: segment)
+      segments.addDead(
+        segments.used(segment) - geometry.extentStart / lineSize, segment: segment)
+      // A checkpoint that comes before the value's barrier makes the header durable.
+      try medium.fence(site: .extentHeader)
       return (segment, geometry.segmentOffset(segment) + geometry.extentStart)
     }
     let lane = acquireLane()
-    if let place = takeFromOpenExtents(lane, bytes: bytes) {
+    if let place = takePending(lane, bytes: bytes) {
       release(lane)
       return place
     }
-    if let fresh = space.take(1, credit: 0, purpose: .put) {
+    if let fresh = space.take(1, purpose: .put) {
       defer { release(lane) }
-      try openExtentSegment(fresh[0], span: 1)
+      try openExtents(lane, fresh[0], kind: .extents)
       // The next to write an extent here may be another thread, whose barrier then has to cover this header.
       try medium.fence(site: .extentHeader)
-      let state = unsafe self[lane]
-      unsafe state.pointee.extentSegment = fresh[0]
-      unsafe state.pointee.extentPosition = geometry.segmentOffset(fresh[0]) + geometry.extentStart
-      unsafe state.pointee.extentLimit = geometry.segmentOffset(fresh[0]) + geometry.segmentSize
-      guard let place = takeFromOpenExtents(lane, bytes: bytes) else { throw .full }
+      guard let place = takePending(lane, bytes: bytes) else { throw .full }
       return place
     }
     release(lane)
     for other in 0..<laneCount {
       lock(other).lock()
       defer { release(other) }
-      if let place = takeFromOpenExtents(other, bytes: bytes) { return place }
+      if let place = takePending(other, bytes: bytes) { return place }
     }
     throw .full
   }
 
+  /// Takes room for an extent that a record will refer to. The caller holds the lane, so that no cut comes in between.
+  private func takePending(_ lane: Int, bytes: Int) -> (segment: Int, offset: Int)? {
+    let place = takeFromOpenExtents(lane, bytes: bytes)
+    if let place { segments.addPending(1, segment: place.segment) }
+    return place
+  }
+
+  /// Gives up an extent that no record will refer to: its lines stay dead.
+  func abandon(_ extent: ExtentReference) {
+    segments.addPending(-1, segment: geometry.segment(at: extent.offset))
+  }
+
   private func takeFromOpenExtents(_ lane: Int, bytes: Int) -> (segment: Int, offset: Int)? {
+    guard let offset = takeRoom(lane, bytes: bytes) else { return nil }
     let state = unsafe self[lane]
     let size = roundUp(bytes, to: geometry.extentAlignment)
-    guard unsafe state.pointee.extentSegment >= 0,
-      unsafe state.pointee.extentLimit - state.pointee.extentPosition >= size
-    else { return nil }
-    let offset = unsafe state.pointee.extentPosition
     unsafe state.pointee.extentPosition += size
     let segment = unsafe state.pointee.extentSegment
     segments.setUsed((offset + size - geometry.segmentOffset(segment)) / lineSize, segment: segment)
+    segments.addDead(size / lineSize, segment: segment)
     return (segment, offset)
   }
 
@@ -94,9 +170,9 @@ extension Log {
     unsafe state.pointee.extentLimit = start + geometry.segmentSize
   }
 
-  private func openExtentSegment(_ segment: Int, span: Int) throws(StoreError) {
+  private func openExtentSegment(_ segment: Int, span: Int, kind: SegmentKind) throws(StoreError) {
     let header = SegmentHeader(
-      kind: .extents, segment: segment, span: span, generation: takeGeneration(),
+      kind: kind, segment: segment, span: span, generation: takeGeneration(),
       baseSequence: sequence.load(ordering: .relaxed), previousGeneration: 0)
     try header.write(to: medium, superblock: superblock, site: .extentHeader)
     segments.adopt(header, salt: header.salt(seed: superblock.seed), usedLines: geometry.extentStart / lineSize)

@@ -120,8 +120,6 @@ extension Log {
     /// The lines of its extent, and the segment they are in; none where the value is in the record.
     var extentLines = 0
     var extentSegment = -1
-    /// The lines set aside for the key's tombstone.
-    var tombstoneLines: Int
     var isDelete = false
 
     @inline(__always)
@@ -133,11 +131,9 @@ extension Log {
   func footprint(ofRecordAtLine line: Int) -> Footprint {
     let offset = line &* lineSize
     guard let header = unsafe Record.header(medium.bytes, at: offset) else {
-      return Footprint(lines: 1, tombstoneLines: 1)
+      return Footprint(lines: 1)
     }
-    var footprint = Footprint(
-      lines: header.lines, tombstoneLines: tombstoneReserve(keyLength: header.keyLength),
-      isDelete: header.kind == .delete)
+    var footprint = Footprint(lines: header.lines, isDelete: header.kind == .delete)
     if header.kind == .putExtent { addExtent(to: &footprint, offset: offset) }
     return footprint
   }
@@ -149,11 +145,5 @@ extension Log {
     }
     footprint.extentLines = extentLines(bytes: reference.length)
     footprint.extentSegment = geometry.segment(at: reference.offset)
-  }
-
-  /// The lines to set aside for the tombstone of a key.
-  @inline(__always)
-  func tombstoneReserve(keyLength: Int) -> Int {
-    Space.reserve(tombstoneLines: Record.lines(keyLength: keyLength, valueLength: 0))
   }
 }

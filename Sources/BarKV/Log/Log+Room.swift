@@ -2,45 +2,76 @@
 extension Log {
   /// Takes a lane whose open segment has room for `bytes` more. Give it back by ``release(_:)``.
   ///
-  /// - Throws: ``StoreError/full``, with nothing taken or written; or what the medium throws.
+  /// - Throws: ``StoreError/full``, with nothing taken or written: maintenance may make room; or what the medium throws.
   @inline(__always)
   func acquireLane(bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Int {
     let lane = acquireLane()
-    // Where space is short, what room there is may be what tombstones were promised.
-    if hasRoom(lane, bytes: bytes), purpose == .delete || !space.isShort { return lane }
+    if hasRoom(lane, bytes: bytes) { return lane }
     return try makeRoom(lane, bytes: bytes, purpose: purpose)
   }
 
   /// Opens a segment for the lane, or changes to another lane.
   @inline(never)
   private func makeRoom(_ lane: Int, bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Int {
+    if try openRoom(of: lane, bytes: bytes, purpose: .put) { return lane }
+    // No segment is left. Room in other lanes' segments still is.
+    if let other = laneWithRoom(bytes: bytes) { return other }
+    // Tombstones may use the reserve, in a segment that puts keep out of: full of keys, it would not come back by itself.
+    guard purpose == .delete else { throw .full }
+    lock(tombstoneLane).lock()
+    if hasRoom(tombstoneLane, bytes: bytes) { return tombstoneLane }
+    if try openRoom(of: tombstoneLane, bytes: bytes, purpose: .delete) { return tombstoneLane }
+    throw .full
+  }
+
+  /// ``openRoom(_:bytes:purpose:)``, which releases the lane where there is no room.
+  private func openRoom(of lane: Int, bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Bool {
     do throws(StoreError) {
-      if purpose == .put {
-        guard !isShort(lane) else { throw .full }
-        if hasRoom(lane, bytes: bytes) { return lane }
-      }
-      if try openRoom(lane, bytes: bytes, purpose: .put) { return lane }
+      if try openRoom(lane, bytes: bytes, purpose: purpose) { return true }
     } catch {
       release(lane)
       throw error
     }
     release(lane)
-    if purpose == .delete { return try makeRoomFromReserve(bytes: bytes) }
-    // No segment is left. Room in other lanes' segments still is.
-    if let other = laneWithRoom(bytes: bytes) {
-      if !space.isShort { return other }
-      release(other)
-    }
-    throw .full
+    return false
   }
 
   /// Gives the lane a segment with room: one that an earlier owner left, or a fresh one.
-  private func openRoom(_ lane: Int, bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Bool {
-    try resumePartial(lane, bytes: bytes)
+  func openRoom(_ lane: Int, bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Bool {
+    if lane != tombstoneLane { try resumePartial(lane, bytes: bytes) }
     if hasRoom(lane, bytes: bytes) { return true }
-    guard let fresh = space.take(1, credit: 0, purpose: purpose) else { return false }
+    guard let fresh = purpose == .put ? takeSegments(1) : takeReserve(purpose) else { return false }
     try openSegment(lane, fresh[0], baseSequence: sequence.load(ordering: .relaxed))
     return true
+  }
+
+  /// Takes `count` free segments for records of puts: all or nothing.
+  func takeSegments(_ count: Int) -> [Int]? {
+    expectKeys(newSegments: count)
+    return space.take(count, purpose: .put)
+  }
+
+  /// Takes a free segment for what adds no keys.
+  private func takeReserve(_ purpose: Space.Purpose) -> [Int]? {
+    expectKeys(newSegments: 0)
+    return space.take(1, purpose: purpose)
+  }
+
+  /// Says how many keys there may be before this is said again: each line of room may become one, and the index has to have
+  /// room for all of them. The other lanes take copies and tombstones, which are no new keys.
+  func expectKeys(newSegments: Int) {
+    space.expect(keys: possibleKeys(newSegments: newSegments), lanes: allLanes.count)
+  }
+
+  /// How many keys there may be once so many segments more were opened and all that are open are full.
+  func possibleKeys(newSegments: Int) -> Int {
+    var lines = newSegments * geometry.recordLinesPerSegment + space.partialLines
+    for lane in 0..<laneCount {
+      let segment = unsafe self[lane].pointee.openSegment.load(ordering: .relaxed)
+      // One more: it may be durable, and not counted as a key yet.
+      if segment >= 0 { lines += max(0, geometry.segmentSize / lineSize - segments.used(segment)) }
+    }
+    return keyCount + unresolvedKeys.load(ordering: .relaxed) + lines
   }
 
   /// Lets a lane without room for `bytes` go on in a segment with room that an earlier owner left, if there is one.
@@ -49,7 +80,7 @@ extension Log {
     try resumeSegment(lane, partial)
   }
 
-  /// Takes another lane that has room.
+  /// Takes another writer's lane that has room.
   private func laneWithRoom(bytes: Int) -> Int? {
     for other in 0..<laneCount {
       lock(other).lock()
@@ -57,85 +88,6 @@ extension Log {
       release(other)
     }
     return nil
-  }
-
-  /// Finds room for a tombstone where nothing is left but what was set aside for it. The caller holds no lane.
-  ///
-  /// Segments of the reserve are used up one after the other, by all lanes together: a tombstone's reserve allows for the
-  /// end of one segment that is too short for it, not for one in each lane.
-  private func makeRoomFromReserve(bytes: Int) throws(StoreError) -> Int {
-    try space.reserveTurn.withLock { _ throws(StoreError) in
-      if let other = laneWithRoom(bytes: bytes) { return other }
-      let lane = acquireLane()
-      do throws(StoreError) {
-        if hasRoom(lane, bytes: bytes) { return lane }
-        if try openRoom(lane, bytes: bytes, purpose: .delete) { return lane }
-        throw .full
-      } catch {
-        release(lane)
-        throw error
-      }
-    }
-  }
-
-  /// Lines of credit that a lane fetches at a time.
-  private static var creditChunk: Int { 1024 }
-
-  /// Makes sure that the lane has `lines` lines of credit for a tombstone.
-  ///
-  /// - Returns: whether it has; `false` means that the store is full.
-  @inline(__always)
-  func ensureCredit(_ lane: Int, lines: Int) -> Bool {
-    if unsafe self[lane].pointee.credit >= lines { return true }
-    return fetchCredit(lane, lines: lines)
-  }
-
-  @inline(never)
-  private func fetchCredit(_ lane: Int, lines: Int) -> Bool {
-    let state = unsafe self[lane]
-    let missing = unsafe lines - state.pointee.credit
-    if let granted = space.takeCredit(lines: missing, chunk: Self.creditChunk) {
-      unsafe state.pointee.credit += granted
-      return true
-    }
-    collectIdleCredit(lane)
-    guard let granted = space.takeCredit(lines: missing, chunk: Self.creditChunk) else { return false }
-    unsafe state.pointee.credit += granted
-    return true
-  }
-
-  /// Returns the credit of the lanes that nobody holds, besides `lane`: it is room that nobody uses.
-  private func collectIdleCredit(_ lane: Int) {
-    for other in 0..<laneCount where other != lane && lock(other).tryLock() {
-      returnCredit(other)
-      release(other)
-    }
-  }
-
-  /// Returns the lane's credit.
-  private func returnCredit(_ lane: Int) {
-    let state = unsafe self[lane]
-    guard unsafe state.pointee.credit > 0 else { return }
-    unsafe space.returnCredit(lines: state.pointee.credit)
-    unsafe state.pointee.credit = 0
-  }
-
-  /// Whether space is short even when all credit that nobody needs is returned. The caller holds the lane.
-  func isShort(_ lane: Int) -> Bool {
-    guard space.isShort else { return false }
-    collectIdleCredit(lane)
-    returnCredit(lane)
-    return space.isShort
-  }
-
-  /// Gives the lane back credit that a deleted key no longer needs; a lane keeps no more than it may soon use.
-  func refundCredit(_ lane: Int, lines: Int) {
-    let state = unsafe self[lane]
-    unsafe state.pointee.credit += lines
-    if unsafe state.pointee.credit > 2 * Self.creditChunk {
-      unsafe space.returnCredit(lines: state.pointee.credit - Self.creditChunk)
-      unsafe state.pointee.credit = Self.creditChunk
-    }
   }
 
   /// The bytes that lanes' open segments and earlier owners' still have room for.
@@ -150,14 +102,7 @@ extension Log {
   /// The open segments and where they end, for the manifest of a close; those beyond `capacity` are sealed. No writer is
   /// at work.
   func openSegments(capacity: Int) throws(StoreError) -> [Manifest.OpenSegment] {
-    var open: [Manifest.OpenSegment] = []
-    for lane in 0..<laneCount where unsafe self[lane].pointee.segment >= 0 {
-      // A write that was refused may have opened the segment first: its header is durable before anything names it.
-      if unsafe !self[lane].pointee.isSettled { try settle(lane, site: .closingSegment) }
-      let segment = unsafe self[lane].pointee.segment
-      open.append(
-        Manifest.OpenSegment(segment: UInt32(segment), lines: UInt32(segments.used(segment))))
-    }
+    var open = try openSegmentsOfLanes()
     // Those that this owner never resumed are still as they were found.
     while let partial = space.takePartial(lines: 0) {
       if open.count < capacity {
@@ -173,6 +118,49 @@ extension Log {
       }
     }
     return open
+  }
+
+  /// Ends the lane's open segment if nothing in it lives and little room is left: the checkpoint that is being made sets it
+  /// free. The caller holds the lane.
+  func endDeadSegment(_ lane: Int) throws(StoreError) {
+    let segment = unsafe self[lane].pointee.segment
+    guard segment >= 0, unsafe self[lane].pointee.isSettled else { return }
+    let header = Geometry.segmentHeaderBytes / lineSize
+    let used = segments.used(segment)
+    guard used > header, segments.dead(segment) == used - header,
+      unsafe self[lane].pointee.room * 4 < geometry.segmentSize || space.freeCount <= space.reservedSegments
+    else { return }
+    // With a seal: the checkpoint may come to nothing, and then a close says that all segments but the open ones have theirs.
+    try sealSegment(lane)
+    try settleSeals(lane)
+  }
+
+  /// The lanes' open segments and where they end. The caller holds all lanes.
+  func openSegmentsOfLanes() throws(StoreError) -> [Manifest.OpenSegment] {
+    var open: [Manifest.OpenSegment] = []
+    for lane in allLanes where unsafe self[lane].pointee.segment >= 0 {
+      // A write that was refused may have opened the segment first: its header is durable before anything names it.
+      if unsafe !self[lane].pointee.isSettled { try settle(lane, site: .closingSegment) }
+      let segment = unsafe self[lane].pointee.segment
+      open.append(
+        Manifest.OpenSegment(segment: UInt32(segment), lines: UInt32(segments.used(segment))))
+    }
+    return open
+  }
+
+  /// Ends the open segments of lanes, and those that an earlier owner left. The caller holds all lanes.
+  func sealOpenSegments(of lanes: Range<Int>) throws(StoreError) {
+    for lane in lanes where unsafe self[lane].pointee.segment >= 0 {
+      if unsafe self[lane].pointee.isSettled == false { try settle(lane, site: .closingSegment) }
+      guard segments.used(unsafe self[lane].pointee.segment) > Geometry.segmentHeaderBytes / lineSize else { continue }
+      try sealSegment(lane)
+      try settleSeals(lane)
+    }
+    while let partial = space.takePartial(lines: 0) {
+      try resumeSegment(0, partial)
+      try sealSegment(0)
+      try settleSeals(0)
+    }
   }
 
   /// Makes durable seals that no record follows.

@@ -17,7 +17,14 @@ final class Log: @unchecked Sendable {
   /// Works ahead of the lanes.
   let preparer: SegmentPreparer
   private let preparesAhead: Bool
+  /// The lanes that writers take.
   let laneCount: Int
+  /// The lane of maintenance: copies of records, and runs. What lasts is kept apart from what is new.
+  var maintenanceLane: Int { laneCount }
+  /// The lane of tombstones where space is short: nothing else goes there, so a checkpoint gives all of its segments back.
+  var tombstoneLane: Int { laneCount + 1 }
+  /// All of them.
+  var allLanes: Range<Int> { 0..<laneCount + 2 }
   private let lanes: UnsafeMutablePointer<Lane>
   private let locks: UnsafeMutablePointer<Atomic<UInt32>>
   /// A lock word has a line of its own.
@@ -30,6 +37,19 @@ final class Log: @unchecked Sendable {
 
   /// How many times the store was opened for writing, this time included.
   let ownerEpoch: UInt64
+
+  /// The keys and live lines at the checkpoint that recovery went on from, and what resolving the tail added.
+  let earlierKeys = Atomic<Int>(0)
+  /// The records of the tail that recovery found: as many keys there may be beyond those that are counted, until all of
+  /// them are resolved.
+  let unresolvedKeys = Atomic<Int>(0)
+  let earlierLiveLines = Atomic<Int>(0)
+  /// The bytes of records since the last cut, those that lanes have not reported yet left out.
+  let tailBytes = Atomic<Int>(0)
+  /// Called when a lane opens a segment: by then maintenance may have something to do.
+  let segmentWasTaken = Hook()
+  /// How many bytes a lane writes before it reports them.
+  let reportBytes: Int
 
   init(
     medium: Medium, superblock: Superblock, space: Space, segments: SegmentTable, options: StoreOptions,
@@ -47,21 +67,22 @@ final class Log: @unchecked Sendable {
     self.ownerEpoch = ownerEpoch
     laneCount = superblock.geometry.laneCount(
       maximum: min(options.maximumLanes, Manifest.capacity(superblock.geometry)))
-    unsafe lanes = .allocate(capacity: laneCount)
-    unsafe locks = .allocate(capacity: laneCount * Self.lockStride)
+    reportBytes = max(lineSize, min(64 << 10, superblock.geometry.segmentSize / 4))
+    unsafe lanes = .allocate(capacity: laneCount + 2)
+    unsafe locks = .allocate(capacity: (laneCount + 2) * Self.lockStride)
     let scratch =
       lineSize
       + roundUp(
         Record.headerBytes + geometry.maximumKeyLength
           + max(Record.maximumInlineValue, ExtentReference.encodedBytes, BatchFragment.encodedBytes), to: lineSize)
-    for lane in 0..<laneCount {
+    for lane in 0..<laneCount + 2 {
       unsafe (lanes + lane).initialize(to: Lane(scratchBytes: scratch))
       unsafe (locks + lane * Self.lockStride).initialize(to: Atomic(0))
     }
   }
 
   deinit {
-    unsafe lanes.deinitialize(count: laneCount)
+    unsafe lanes.deinitialize(count: laneCount + 2)
     unsafe lanes.deallocate()
     unsafe locks.deallocate()
     segments.deallocate()
@@ -71,14 +92,14 @@ final class Log: @unchecked Sendable {
 
   @inline(__always)
   func lock(_ lane: Int) -> WriterLock {
-    assert(lane >= 0 && lane < laneCount)
+    assert(allLanes.contains(lane))
     return unsafe WriterLock(locks + lane * Self.lockStride)
   }
 
   /// The lane, whose lock the caller holds.
   @inline(__always)
   subscript(lane: Int) -> UnsafeMutablePointer<Lane> {
-    assert(lane >= 0 && lane < laneCount)
+    assert(allLanes.contains(lane))
     return unsafe lanes + lane
   }
 
@@ -170,7 +191,34 @@ final class Log: @unchecked Sendable {
       UnsafeRawBufferPointer(start: state.pointee.scratch, count: bytes), at: position, site: site)
     unsafe state.pointee.position = position &+ bytes
     unsafe state.pointee.soil(position..<position &+ bytes)
+    unsafe state.pointee.unreported &+= bytes
     return position
+  }
+
+  /// Notes a change of the index, for the next run. The caller holds the lane, and the partition.
+  @inline(__always)
+  func note(_ lane: Int, _ place: Index.Place, gone: Int?, came: Int?) {
+    let state = unsafe self[lane]
+    if let gone { unsafe state.pointee.changes.append(RunEntry(place, line: gone, isGone: true)) }
+    if let came { unsafe state.pointee.changes.append(RunEntry(place, line: came, isGone: false)) }
+    if unsafe state.pointee.unreported >= reportBytes {
+      unsafe tailBytes.wrappingAdd(state.pointee.unreported, ordering: .relaxed)
+      unsafe state.pointee.unreported = 0
+    }
+  }
+
+  /// How many keys are present, as far as the tail is resolved.
+  var keyCount: Int {
+    allLanes.reduce(earlierKeys.load(ordering: .relaxed)) {
+      unsafe $0 + self[$1].pointee.keys.load(ordering: .relaxed)
+    }
+  }
+
+  /// The lines of all records and extents that the index names, as far as the tail is resolved.
+  var liveLines: Int {
+    allLanes.reduce(earlierLiveLines.load(ordering: .relaxed)) {
+      unsafe $0 + self[$1].pointee.liveLines.load(ordering: .relaxed)
+    }
   }
 
   /// Makes durable what the lane wrote: one barrier, or a share of one.
@@ -190,9 +238,12 @@ final class Log: @unchecked Sendable {
     let state = unsafe self[lane]
     guard unsafe state.pointee.segment >= 0 else { return }
     let segment = unsafe state.pointee.segment
+    let end = unsafe (state.pointee.position - state.pointee.start) / lineSize
     _ = try unsafe append(
       lane, kind: .seal, sequence: state.pointee.baseSequence, key: UnsafeRawBufferPointer(start: nil, count: 0),
       value: UnsafeRawBufferPointer(start: nil, count: 0), site: .seal)
+    // What is left of it, the seal's line among it, is of no use to anybody.
+    segments.addDead(geometry.segmentSize / lineSize - end, segment: segment)
     segments.setUsed(geometry.segmentSize / lineSize, segment: segment)
     unsafe state.pointee.segment = -1
     unsafe state.pointee.position = 0
@@ -203,6 +254,9 @@ final class Log: @unchecked Sendable {
   func takeGeneration() -> UInt64 {
     generation.wrappingAdd(1, ordering: .relaxed).newValue
   }
+
+  /// The generation given out last.
+  var lastGeneration: UInt64 { generation.load(ordering: .relaxed) }
 
   /// Ends the lane's open segment and opens the free segment `segment`. Its header is durable with the next barrier.
   ///
@@ -216,6 +270,7 @@ final class Log: @unchecked Sendable {
       previousGeneration: previous)
     let start = geometry.segmentOffset(segment)
     if preparesAhead { preparer.advance() }
+    segmentWasTaken()
     // The header first: who finds the segment in the table may look at it.
     try header.write(to: medium, superblock: superblock, site: .segmentHeader)
     segments.adopt(
@@ -231,6 +286,13 @@ final class Log: @unchecked Sendable {
     try sealSegment(lane)
     enter(lane, segment: partial.segment, usedLines: partial.usedLines)
     if preparesAhead { preparer.advance() }
+  }
+
+  /// Lets the lane of tombstones go on where it was; whether it had nowhere to go.
+  func adoptTombstones(_ partial: Space.Partial) -> Bool {
+    guard unsafe self[tombstoneLane].pointee.segment < 0 else { return false }
+    enter(tombstoneLane, segment: partial.segment, usedLines: partial.usedLines)
+    return true
   }
 
   private func enter(_ lane: Int, segment: Int, usedLines: Int) {

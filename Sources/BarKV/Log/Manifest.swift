@@ -1,9 +1,9 @@
 import SystemPackage
 
-/// What changes about the store as a whole: who owns it, whether it was closed, where its open segments end.
+/// What changes about the store as a whole: who owns it, whether it was closed, where its open segments end, and the
+/// newest checkpoint with the index's runs.
 ///
-/// Two areas are written in turn, each with its checksum; the newer valid one wins. A commit is one barrier. Room for the
-/// index's runs is kept behind the open segments.
+/// Two areas are written in turn, each with its checksum; the newer valid one wins. A commit is one barrier.
 struct Manifest: Sendable, Equatable {
   /// A segment that still takes records, and the number of its lines in use when the store was closed.
   struct OpenSegment: Sendable, Equatable {
@@ -24,21 +24,36 @@ struct Manifest: Sendable, Equatable {
   var isClosed = false
   /// The segments that still take records; meaningful when closed.
   var openSegments: [OpenSegment] = []
+  /// Where the log's tail begins, and the index of everything before it; `nil` before the first checkpoint.
+  var checkpoint: Checkpoint?
 
   private static let magic: UInt32 = 0x4D56_4B42  // "BKVM"
-  private static let headerBytes = 64
+  private static let headerBytes = 128
   private static let entryBytes = 8
   /// Commits and sequence numbers stay below. Nothing counts up to it; room beyond it keeps sums from overflowing.
   static let countLimit: UInt64 = 1 << 62
 
-  /// How many open segments an area can name.
-  static func capacity(_ geometry: Geometry) -> Int {
-    (geometry.metadataStride - headerBytes) / entryBytes
+  /// How many open segments a manifest can name.
+  static func capacity(segmentCount: Int) -> Int { min(segmentCount, 136) }
+  static func capacity(_ geometry: Geometry) -> Int { capacity(segmentCount: geometry.segmentCount) }
+
+  /// How many runs a manifest can name: the base of a region full of the shortest records takes an eighth of its segments,
+  /// with four runs or more in each.
+  static func runCapacity(segmentCount: Int) -> Int { segmentCount + min(96, segmentCount / 2 + 4) }
+
+  /// The bytes of the longest manifest of a region with so many segments.
+  static func longest(segmentCount: Int) -> Int {
+    headerBytes + entryBytes * (2 * capacity(segmentCount: segmentCount) + segmentCount)
+      + RunReference.encodedBytes * runCapacity(segmentCount: segmentCount)
   }
 
   /// The area's bytes, whole lines.
   func encoded(seed: UInt64) -> [UInt8] {
-    let count = Self.headerBytes + openSegments.count * Self.entryBytes
+    let open = openSegments + (checkpoint?.open ?? [])
+    let segments = checkpoint?.segments ?? []
+    let runs = checkpoint?.runs ?? []
+    let count =
+      Self.headerBytes + (open.count + segments.count) * Self.entryBytes + runs.count * RunReference.encodedBytes
     var bytes = [UInt8](repeating: 0, count: roundUp(count, to: lineSize))
     unsafe bytes.withUnsafeMutableBytes { buffer in
       let target = buffer.baseAddress!
@@ -50,9 +65,30 @@ struct Manifest: Sendable, Equatable {
       unsafe target.setLittleEndian(sequence, at: 32)
       unsafe target.setLittleEndian(ownerProcess, at: 40)
       unsafe target.setLittleEndian(UInt32(openSegments.count), at: 44)
-      for (index, entry) in openSegments.enumerated() {
-        unsafe target.setLittleEndian(entry.segment, at: Self.headerBytes + index * Self.entryBytes)
-        unsafe target.setLittleEndian(entry.lines, at: Self.headerBytes + index * Self.entryBytes + 4)
+      if let checkpoint {
+        unsafe target.setLittleEndian(checkpoint.generation, at: 48)
+        unsafe target.setLittleEndian(checkpoint.sequence, at: 56)
+        unsafe target.setLittleEndian(UInt64(checkpoint.keys), at: 64)
+        unsafe target.setLittleEndian(UInt64(checkpoint.liveLines), at: 72)
+        unsafe target.setLittleEndian(checkpoint.runNumber, at: 80)
+        unsafe target.setLittleEndian(UInt32(checkpoint.open.count), at: 88)
+        unsafe target.setLittleEndian(UInt32(segments.count), at: 92)
+        unsafe target.setLittleEndian(UInt32(runs.count), at: 96)
+      }
+      var position = Self.headerBytes
+      for entry in open {
+        unsafe target.setLittleEndian(entry.segment, at: position)
+        unsafe target.setLittleEndian(entry.lines, at: position + 4)
+        position += Self.entryBytes
+      }
+      for use in segments {
+        unsafe target.setLittleEndian(use.word, at: position)
+        position += Self.entryBytes
+      }
+      for run in runs {
+        unsafe target.setLittleEndian(run.offset, at: position)
+        unsafe target.setLittleEndian(run.generation, at: position + 8)
+        position += RunReference.encodedBytes
       }
       let checksum = unsafe Self.checksum(UnsafeRawBufferPointer(rebasing: buffer[..<count]), seed: seed)
       unsafe target.setLittleEndian(checksum, at: 4)
@@ -67,13 +103,21 @@ struct Manifest: Sendable, Equatable {
 
   /// The manifest in the area at `offset`, or `nil` where there is no valid one.
   static func decode(_ region: UnsafeRawBufferPointer, at offset: Int, superblock: Superblock) -> Manifest? {
-    let area = unsafe UnsafeRawBufferPointer(
-      rebasing: region[offset..<offset + superblock.geometry.metadataStride])
+    let geometry = superblock.geometry
+    let area = unsafe UnsafeRawBufferPointer(rebasing: region[offset..<offset + geometry.manifestStride])
     let source = area.baseAddress!
     guard unsafe source.littleEndian(UInt32.self, at: 0) == magic else { return nil }
     let count = unsafe Int(source.littleEndian(UInt32.self, at: 8))
-    let entries = unsafe Int(source.littleEndian(UInt32.self, at: 44))
-    guard entries <= capacity(superblock.geometry), count == headerBytes + entries * entryBytes,
+    let closed = unsafe Int(source.littleEndian(UInt32.self, at: 44))
+    let open = unsafe Int(source.littleEndian(UInt32.self, at: 88))
+    let segments = unsafe Int(source.littleEndian(UInt32.self, at: 92))
+    let runs = unsafe Int(source.littleEndian(UInt32.self, at: 96))
+    let generation = unsafe source.littleEndian(UInt64.self, at: 48)
+    guard closed <= capacity(geometry), open <= capacity(geometry),
+      generation == 0 ? segments == 0 && open == 0 && runs == 0 : segments == geometry.segmentCount,
+      runs <= runCapacity(segmentCount: geometry.segmentCount),
+      count == headerBytes + (closed + open + segments) * entryBytes + runs * RunReference.encodedBytes,
+      count <= area.count,
       unsafe Mutant.acceptsManifestChecksum.isActive
         || checksum(UnsafeRawBufferPointer(rebasing: area[..<count]), seed: superblock.seed)
           == source.littleEndian(UInt32.self, at: 4),
@@ -88,12 +132,33 @@ struct Manifest: Sendable, Equatable {
       sequence: source.littleEndian(UInt64.self, at: 32),
       ownerProcess: source.littleEndian(Int32.self, at: 40),
       isClosed: source.littleEndian(UInt32.self, at: 12) & 1 == 1)
-    for index in 0..<entries {
-      let entry = headerBytes + index * entryBytes
-      unsafe manifest.openSegments.append(
-        OpenSegment(
-          segment: source.littleEndian(UInt32.self, at: entry), lines: source.littleEndian(UInt32.self, at: entry + 4)))
+    var position = headerBytes
+    func openSegment() -> OpenSegment {
+      defer { position += entryBytes }
+      return unsafe OpenSegment(
+        segment: source.littleEndian(UInt32.self, at: position),
+        lines: source.littleEndian(UInt32.self, at: position + 4))
     }
+    manifest.openSegments = (0..<closed).map { _ in openSegment() }
+    guard generation != 0 else { return manifest }
+    var checkpoint = unsafe Checkpoint(
+      generation: generation, sequence: source.littleEndian(UInt64.self, at: 56),
+      keys: Int(truncatingIfNeeded: source.littleEndian(UInt64.self, at: 64)),
+      liveLines: Int(truncatingIfNeeded: source.littleEndian(UInt64.self, at: 72)),
+      runNumber: source.littleEndian(UInt64.self, at: 80))
+    checkpoint.open = (0..<open).map { _ in openSegment() }
+    checkpoint.segments = (0..<segments).map { _ in
+      defer { position += entryBytes }
+      return unsafe SegmentUse(word: source.littleEndian(UInt64.self, at: position))
+    }
+    checkpoint.runs = (0..<runs).map { _ in
+      defer { position += RunReference.encodedBytes }
+      return unsafe RunReference(
+        offset: source.littleEndian(UInt64.self, at: position),
+        generation: source.littleEndian(UInt64.self, at: position + 8))
+    }
+    guard checkpoint.isSensible(geometry) else { return nil }
+    manifest.checkpoint = checkpoint
     return manifest
   }
 
@@ -132,12 +197,15 @@ struct Manifest: Sendable, Equatable {
     else { return nil }
     defer { try? descriptor.close() }
     guard let size = try? descriptor.seek(offset: 0, from: .end) else { return nil }
-    let stride = Geometry.metadataStride(regionBytes: Int(size))
+    var word = [UInt8](repeating: 0, count: 4)
+    _ = unsafe word.withUnsafeMutableBytes { unsafe try? descriptor.read(fromAbsoluteOffset: 40, into: $0) }
+    let segmentSize = word.reversed().reduce(0) { $0 << 8 | Int($1) }
+    guard let geometry = try? Geometry(regionBytes: Int(size), segmentSize: segmentSize) else { return nil }
     var newest: (commit: UInt64, owner: Int32)?
-    for area in 2..<4 {
+    for area in 0..<2 {
       var header = [UInt8](repeating: 0, count: headerBytes)
       let count = unsafe header.withUnsafeMutableBytes { buffer in
-        unsafe (try? descriptor.read(fromAbsoluteOffset: Int64(area * stride), into: buffer)) ?? 0
+        unsafe (try? descriptor.read(fromAbsoluteOffset: Int64(geometry.manifestOffset(area)), into: buffer)) ?? 0
       }
       guard count == headerBytes else { continue }
       unsafe header.withUnsafeBytes { buffer in

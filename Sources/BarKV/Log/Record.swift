@@ -78,6 +78,18 @@ enum Record {
     unsafe record.setLittleEndian(lengths, at: 8)
   }
 
+  /// A settled seal for a segment with that salt: a line.
+  static func settledSeal(salt: UInt32) -> [UInt8] {
+    var line = [UInt8](repeating: 0, count: lineSize)
+    unsafe line.withUnsafeMutableBytes { line in
+      guard let record = line.baseAddress else { return }
+      unsafe build(
+        record, delta: 0, key: UnsafeRawBufferPointer(start: nil, count: 0),
+        value: UnsafeRawBufferPointer(start: nil, count: 0), kind: .seal, isSettled: true, salt: salt)
+    }
+    return line
+  }
+
   /// The header at `offset`, if its kind is one; nothing else about it is checked.
   @inline(__always)
   static func header(_ region: UnsafeRawBufferPointer, at offset: Int) -> Header? {

@@ -6,6 +6,8 @@ enum SegmentKind: UInt8, Sendable {
   case log = 1
   /// Extents: values of a page or more.
   case extents = 2
+  /// Runs of the index.
+  case runs = 3
 }
 
 /// The first line of a segment, and the second, which is a copy: what the segment is used for, since when, and by whom.

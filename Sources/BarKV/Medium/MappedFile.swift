@@ -130,7 +130,8 @@ struct MappedFile: Sendable {
     _ = barkv_close_on_fork(descriptor.rawValue)
   }
 
-  private static func synchronizeDirectory(of path: String) throws(StoreError) {
+  /// Makes the name of the file at `path` durable.
+  static func synchronizeDirectory(of path: String) throws(StoreError) {
     let parent = FilePath(path).removingLastComponent()
     let name = parent.isEmpty ? FilePath(".") : parent
     do {

@@ -19,6 +19,12 @@ enum MediumSite: UInt8, Sendable, CaseIterable {
   case extent
   /// A batch's extents.
   case batchExtents
+  // A checkpoint: its runs, its commit, the headers of segments that it sets free.
+  case run
+  case checkpoint
+  case freedSegment
+  /// Copies of live records out of a segment that is to be set free.
+  case copy
   // A close.
   case closingSegment
   case closingSeal

@@ -26,7 +26,7 @@ struct LogVerdict {
   /// - Parameter closed: the manifest of a store that was closed: then everything is durable.
   init(_ scans: [SegmentScan], geometry: Geometry, closed: Manifest?) {
     segments = scans.map { scan in
-      Segment(cut: scan.tail, settledUpTo: max(scan.lastSettled, 0), isSettled: closed != nil)
+      Segment(cut: scan.tail, settledUpTo: max(scan.lastSettled, scan.start), isSettled: closed != nil)
     }
     let order = scans.indices.sorted { scans[$0].header.generation < scans[$1].header.generation }
     var byGeneration: [UInt64: Int] = [:]

@@ -18,6 +18,8 @@ extension SegmentScan {
   /// Whether nothing that counts is in the segment.
   func isEmpty(_ decided: LogVerdict.Segment, geometry: Geometry) -> Bool {
     let first = geometry.segmentOffset(header.segment) + Geometry.segmentHeaderBytes
+    // What stands before the scan's start counts.
+    if start > first { return false }
     return !decided.isSettled && decided.cut <= first
   }
 }

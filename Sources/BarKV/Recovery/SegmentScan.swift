@@ -7,6 +7,10 @@ struct SegmentScan: Sendable {
     /// The key's hash.
     var hash: UInt64
     var sequence: UInt64
+    /// Whether the record refers to an extent.
+    var isExtent: Bool
+    /// Whether it takes the key out.
+    var isDelete: Bool
   }
 
   /// A batch's part in this segment.
@@ -19,6 +23,8 @@ struct SegmentScan: Sendable {
   }
 
   var header: SegmentHeader
+  /// Where the scan began: behind the headers, or where the tail begins.
+  let start: Int
   var entries: [Entry] = []
   var fragments: [Fragment] = []
   /// Stretches without a valid record, with a valid one behind each.
@@ -40,19 +46,22 @@ struct SegmentScan: Sendable {
 
   /// Reads the segment. It may hold anything: whatever does not validate is a gap.
   ///
+  /// - Parameters:
+  ///   - from: where to begin; what stands before it was durable.
+  ///   - atLeast: no record that counts has a lower number.
   /// - Complexity: the segment's size; each line is the start of at most one checksum.
   init(
-    _ header: SegmentHeader, region: UnsafeRawBufferPointer, superblock: Superblock,
-    hash: (UnsafeRawBufferPointer) -> UInt64
+    _ header: SegmentHeader, from: Int, atLeast sequence: UInt64, region: UnsafeRawBufferPointer,
+    superblock: Superblock, hash: (UnsafeRawBufferPointer) -> UInt64
   ) {
     self.header = header
+    start = from
     let geometry = superblock.geometry
-    let start = geometry.segmentOffset(header.segment)
-    let end = start + geometry.segmentSize
+    let end = geometry.segmentOffset(header.segment) + geometry.segmentSize
     let salt = header.salt(seed: superblock.seed)
-    var position = start + Geometry.segmentHeaderBytes
+    var position = from
     var gapStart: Int?
-    highestSequence = header.baseSequence
+    highestSequence = sequence
     tail = position
     while position < end {
       // Records end before the seal's line. Their sequence rises: an owner after a crash starts beyond all that was in
@@ -102,7 +111,10 @@ struct SegmentScan: Sendable {
       fragments.append(Fragment(offset: offset, content: content))
     case .put, .putExtent, .delete:
       let key = unsafe UnsafeRawBufferPointer(rebasing: region[body..<body + record.keyLength])
-      entries.append(Entry(offset: offset, hash: unsafe hash(key), sequence: sequence))
+      entries.append(
+        Entry(
+          offset: offset, hash: unsafe hash(key), sequence: sequence, isExtent: record.kind == .putExtent,
+          isDelete: record.kind == .delete))
       if let last = fragments.indices.last {
         let content = fragments[last].content
         let first = content.sequence &+ UInt64(content.first)

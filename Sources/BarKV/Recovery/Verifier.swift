@@ -2,10 +2,14 @@
 ///
 /// Runs beside readers and writers: it looks at what was durable when it came by.
 struct Verifier {
-  private let store: Store
-  private let log: Log
-  private let geometry: Geometry
-  private var report = VerifyReport()
+  let store: Store
+  let log: Log
+  let geometry: Geometry
+  private(set) var report = VerifyReport()
+  /// Whether it is known what lives: the log's tail was looked up.
+  private var isResolved = false
+  /// Blocks of runs that were found damaged.
+  private var damagedBlocks: Set<Int> = []
 
   init(_ store: Store) {
     self.store = store
@@ -15,10 +19,13 @@ struct Verifier {
 
   /// Checks metadata, then segment by segment the log, then every live entry.
   mutating func run(progress: ((_ done: Int, _ total: Int) -> Void)?) throws(StoreError) -> VerifyReport {
-    checkMetadata()
+    store.maintenance.turn.withLock { _ in checkMetadata() }
+    isResolved = try store.holdingOpen { () throws(StoreError) in store.loader.resolveTail() }
+    try reading { $0.checkRuns() }
     let total = geometry.segmentCount + store.index.partitionCount
     for segment in 0..<geometry.segmentCount {
-      try reading { $0.checkSegment(segment) }
+      // With the turn: nothing is set free meanwhile, which is found by looking at the segment and not by the index.
+      try store.maintenance.turn.withLock { _ throws(StoreError) in try reading { $0.checkSegment(segment) } }
       progress?(segment + 1, total)
     }
     for partition in 0..<store.index.partitionCount {
@@ -38,7 +45,7 @@ struct Verifier {
     if !store.medium.isWhole { try store.checkPresence() }
   }
 
-  private mutating func note(_ kind: Damage.Kind, _ offset: Int, _ length: Int, _ detail: String) {
+  mutating func note(_ kind: Damage.Kind, _ offset: Int, _ length: Int, _ detail: String) {
     report.damageCount += 1
     if report.damage.count < Recovery.damageListLimit {
       report.damage.append(Damage(kind: kind, offset: UInt64(offset), length: UInt64(length), detail: detail))
@@ -72,18 +79,32 @@ struct Verifier {
     guard log.segments.kind(segment) != .free else { return }
     checkHeader(segment)
     guard log.segments.kind(segment) == .log else { return }
-    let region = unsafe store.medium.bytes
     let start = geometry.segmentOffset(segment)
-    let end = start + log.segments.used(segment) * lineSize
+    let used = log.segments.used(segment)
+    let end = start + used * lineSize
+    // Where nothing lives any more, nothing can be damaged: it may wait to be used again, without a seal.
+    if log.segments.dead(segment) == used - Geometry.segmentHeaderBytes / lineSize { return }
+    var standing: [StandingRecord] = []
+    let isWhole = read(segment, from: start + Geometry.segmentHeaderBytes, to: end, into: &standing)
+    if isResolved { checkNames(ofSegment: segment, &standing, end: end, isWhole: isWhole) }
+  }
+
+  /// Checks the records from one offset to another, and collects those that give a key a value.
+  ///
+  /// - Returns: whether nothing but valid records stands there.
+  mutating func read(_ segment: Int, from: Int, to end: Int, into standing: inout [StandingRecord]) -> Bool {
+    let region = unsafe store.medium.bytes
     let salt = unsafe log.segments[segment].pointee.salt
     let base = unsafe log.segments[segment].pointee.baseSequence
-    var position = start + Geometry.segmentHeaderBytes
+    var position = from
     var gapStart: Int?
+    var isWhole = true
     var isSealed = false
-    report.bytes += UInt64(end - start)
+    report.bytes += UInt64(max(0, end - from))
     while position < end, !isSealed {
       guard let record = unsafe Record.validate(region, at: position, limit: end, salt: salt) else {
         if !Mutant.verifySkipsGaps.isActive { gapStart = gapStart ?? position }
+        isWhole = false
         position += lineSize
         continue
       }
@@ -91,12 +112,18 @@ struct Verifier {
       gapStart = nil
       report.recordCount += 1
       isSealed = record.kind == .seal
-      if record.kind == .put || record.kind == .putExtent {
-        checkIndexed(at: position, sequence: base &+ UInt64(record.delta))
+      if record.kind == .put || record.kind == .putExtent,
+        let key = unsafe log.key(ofRecordAtLine: position / lineSize)
+      {
+        standing.append(
+          unsafe StandingRecord(
+            place: store.index.place(log.hash(key)), line: position / lineSize, lines: record.lines,
+            sequence: base &+ UInt64(record.delta)))
       }
       position += record.lines * lineSize
     }
     if let from = gapStart { note(.record, from, end - from, "no valid record stands here, nor a seal") }
+    return isWhole
   }
 
   private mutating func checkHeader(_ segment: Int) {
@@ -112,30 +139,37 @@ struct Verifier {
     }
   }
 
-  /// Checks that the index does not name an older record of the key.
-  private mutating func checkIndexed(at offset: Int, sequence: UInt64) {
-    guard let key = unsafe log.key(ofRecordAtLine: offset / lineSize) else { return }
-    let place = unsafe store.index.place(log.hash(key))
-    let matches: (Int) -> Bool = { [log] line in unsafe log.record(atLine: line, hasKey: key) }
-    func isOlder(_ line: Int?) -> Bool {
-      guard let line, let found = log.sequence(ofRecordAt: line * lineSize) else { return false }
-      return found < sequence
-    }
-    guard isOlder(store.index.find(place, matches: matches)) else { return }
-    // The record may be durable and not yet published: its writer holds the partition until it is.
-    let lock = store.index.lock(place.partition)
-    lock.lock()
-    defer { lock.unlock() }
-    if isOlder(store.index.find(place, matches: matches)) {
-      note(.index, offset, lineSize, "the index names an older record of this key")
+  // MARK: The index
+
+  /// Checks the runs block by block: what of them is in memory already is not read from them again.
+  private mutating func checkRuns() {
+    let runs = store.loader.runs
+    for run in runs.base + runs.deltas {
+      report.bytes += UInt64(run.byteCount)
+      for offset in unsafe run.damagedBlocks(store.medium.bytes) { noteBlock(offset) }
     }
   }
 
-  // MARK: The index
+  /// Each block once, though several parts of the index may need it.
+  private mutating func noteBlock(_ offset: Int) {
+    guard damagedBlocks.insert(offset).inserted else { return }
+    note(.index, offset, RunBlock.byteCount, "a block of a run does not match its checksum")
+  }
 
   private mutating func checkEntries(_ partition: Int) {
     let region = unsafe store.medium.bytes
-    for line in store.index.snapshot(partition) {
+    let lines: [Int]
+    do throws(StoreError) {
+      lines = try store.lines(of: partition)
+    } catch {
+      if case .damagedIndex(let offset) = error {
+        // Offset 0 stands for a part of the tail that could not be looked up, for want of a block that is listed.
+        if offset > 0 { noteBlock(Int(offset)) }
+      }
+      return
+    }
+    var suspects: [(line: Int, place: Index.Place)] = []
+    for line in lines {
       let offset = line * lineSize
       guard let key = unsafe log.key(ofRecordAtLine: line), let header = unsafe Record.header(region, at: offset),
         unsafe store.index.place(log.hash(key)).partition == partition
@@ -143,6 +177,8 @@ struct Verifier {
         note(.index, offset, lineSize, "the index names a place where no record of the key stands")
         continue
       }
+      let place = unsafe store.index.place(log.hash(key))
+      if unsafe !finds(key, place, line: line) { suspects.append((line, place)) }
       guard header.kind == .putExtent else { continue }
       guard let reference = log.extentReference(ofRecordAtLine: line), let value = unsafe log.extent(reference) else {
         note(.extent, offset, header.byteCount, "the record's extent is not there")
@@ -155,6 +191,32 @@ struct Verifier {
       } else {
         note(.extent, reference.offset, reference.length, "the value does not match its checksum")
       }
+    }
+    check(suspects, partition)
+  }
+
+  /// Whether a search for the key finds this record.
+  private func finds(_ key: UnsafeRawBufferPointer, _ place: Index.Place, line: Int) -> Bool {
+    guard case .record(line) = store.index.find(place, matches: { [log] in unsafe log.record(atLine: $0, hasKey: key) })
+    else { return false }
+    return true
+  }
+
+  /// Looks again at slots that no search found, while nobody changes the partition.
+  private mutating func check(_ suspects: [(line: Int, place: Index.Place)], _ partition: Int) {
+    guard !suspects.isEmpty else { return }
+    let lock = store.index.lock(partition)
+    lock.lock()
+    defer { lock.unlock() }
+    // Not in memory any more: it is filled from what was checked.
+    guard let lines = store.index.snapshot(partition).map(Set.init) else { return }
+    for suspect in suspects where lines.contains(suspect.line) {
+      guard let key = unsafe log.key(ofRecordAtLine: suspect.line),
+        unsafe !finds(key, suspect.place, line: suspect.line)
+      else { continue }
+      note(
+        .index, suspect.line * lineSize, lineSize,
+        "the index names this record where no search for its key finds it, or names another one of the key, too")
     }
   }
 }

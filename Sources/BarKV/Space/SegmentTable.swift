@@ -18,6 +18,8 @@ struct SegmentTable: @unchecked Sendable {
     let usedLines = Atomic<UInt32>(0)
     /// The lines whose record or extent no key needs any more.
     let deadLines = Atomic<UInt32>(0)
+    /// Extents that were placed here and to which no record refers yet.
+    let pendingExtents = Atomic<UInt32>(0)
   }
 
   let count: Int
@@ -84,6 +86,17 @@ struct SegmentTable: @unchecked Sendable {
   /// How many lines of the segment are in use.
   func used(_ segment: Int) -> Int {
     unsafe Int(self[segment].pointee.usedLines.load(ordering: .acquiring))
+  }
+
+  /// Notes that an extent was placed in the segment, or that a record refers to it now, or that none will.
+  func addPending(_ count: Int, segment: Int) {
+    unsafe _ = self[segment].pointee.pendingExtents.wrappingAdd(
+      UInt32(truncatingIfNeeded: count), ordering: .relaxed)
+  }
+
+  /// Whether extents wait for their records.
+  func hasPending(_ segment: Int) -> Bool {
+    unsafe self[segment].pointee.pendingExtents.load(ordering: .relaxed) != 0
   }
 
   /// How many lines of the segment no key needs.

@@ -1,21 +1,16 @@
 import Synchronization
 
-/// Which segments are free, and how much of that is promised.
+/// Which segments are free, and who may take them.
 ///
-/// A full store must still delete, and a delete writes a tombstone: so with each key that is put, the lines of its
-/// tombstone are set aside, and only what is left beyond that is there for puts. Lanes fetch such promises in chunks, so
-/// that a put rarely comes here.
-///
-/// Invariant: the free segments have room for all that is reserved; or the space is *short*: then a segment was opened for
-/// tombstones, and its room, which only they may use, makes up for what is missing.
+/// A full store must still delete, and a delete writes a tombstone; and maintenance, which sets dead space free, must first
+/// write copies and runs. So puts leave a reserve, deletes leave the part of it that maintenance needs, and maintenance
+/// takes the last. Tombstones are dead as soon as a checkpoint has them, so their segments come back by themselves.
 final class Space: Sendable {
   private struct State: Sendable {
     var isFree: [Bool]
     var freeCount: Int
     /// Log segments that an earlier owner left with room in them.
     var partial: [Partial] = []
-    /// Lines promised to tombstones, held by lanes as credit or spent on present keys.
-    var reservedLines = 0
     /// Where the search for a free segment goes on.
     var cursor = 0
   }
@@ -28,18 +23,18 @@ final class Space: Sendable {
 
   /// What space is for.
   enum Purpose: Sendable {
-    /// Anything: keeps its hands off what is reserved.
+    /// Anything: keeps its hands off the reserve.
     case put
-    /// A tombstone: spends what was reserved for it.
+    /// Tombstones alone: leave what the index needs, to the checkpoint that gives their segment back.
     case delete
+    /// Copies of live records: leave the same, to the checkpoint that gives back where they came from.
+    case copy
+    /// Runs: take the last.
+    case run
   }
 
   private let geometry: Geometry
   private let state: Locked<State>
-  /// Whether more is reserved than the free segments have room for.
-  private let short = Atomic<Bool>(false)
-  /// Whoever opens a segment of the reserve holds it: one at a time.
-  let reserveTurn = Locked(false)
 
   /// A space in which every segment is free.
   init(geometry: Geometry) {
@@ -51,21 +46,97 @@ final class Space: Sendable {
   /// How many segments are free.
   var freeCount: Int { state.withLock { $0.freeCount } }
 
-  /// Whether room in open segments is for tombstones alone.
-  @inline(__always)
-  var isShort: Bool { short.load(ordering: .relaxed) }
+  private func change<R>(_ body: (inout State) -> R) -> R { state.withLock(body) }
 
-  /// Changes the state, and what follows from it.
-  private func change<R>(_ body: (inout State) -> R) -> R {
-    state.withLock { state in
-      let result = body(&state)
-      short.store(state.reservedLines > state.freeCount * geometry.recordLinesPerSegment, ordering: .relaxed)
-      return result
+  // MARK: Reserve
+
+  /// The log segments that were opened since the last cut.
+  private let openedSinceCut = Atomic<Int>(0)
+  /// The bytes that are left for runs in the segment that takes them.
+  private let runRoom = Atomic<Int>(0)
+  /// The bytes of the runs in force.
+  private let runBytes = Atomic<Int>(0)
+  /// The segments of runs, in force or not.
+  private let runSegments = Atomic<Int>(0)
+  /// The keys that there may be before it is said again.
+  private let expectedKeys = Atomic<Int>(0)
+  /// The lanes that may each have an open segment.
+  private let lanes = Atomic<Int>(1)
+
+  /// Says how many keys there may be before it is said again, and how many lanes have segments of their own.
+  func expect(keys: Int, lanes count: Int) {
+    expectedKeys.store(keys, ordering: .relaxed)
+    lanes.store(count, ordering: .relaxed)
+  }
+
+  /// All changes are in runs from here on.
+  func beginTail() { openedSinceCut.store(0, ordering: .relaxed) }
+
+  /// Counts a run that is in force now, or no more.
+  func countRun(bytes: Int) { runBytes.wrappingAdd(bytes, ordering: .relaxed) }
+
+  /// Counts segments of runs that were opened, or are free again.
+  func countRunSegments(_ count: Int) { runSegments.wrappingAdd(count, ordering: .relaxed) }
+
+  /// Says how much is left in the segment that takes runs.
+  func setRunRoom(_ bytes: Int) { runRoom.store(bytes, ordering: .relaxed) }
+
+  /// The free segments that the index needs. As long as they are free, a checkpoint is possible; and a checkpoint gives back
+  /// whatever is dead.
+  ///
+  /// Where the index is written anew when space is short, all of it has to fit beside the old one, and again when that is
+  /// gone: what it takes up goes from one half of this to the other. Else: the run of all that may have changed until the
+  /// next cut, one that is written before that which it replaces can go, and the index's growth.
+  private var indexReserve: Int { indexReserve(keys: expectedKeys.load(ordering: .relaxed), opening: 0) }
+
+  private func indexReserve(keys entries: Int, opening: Int) -> Int {
+    if geometry.rewritesIndex {
+      let whole = geometry.runSegments(entries: entries)
+      return whole + max(0, whole - runSegments.load(ordering: .relaxed))
+    }
+    let segments = openedSinceCut.load(ordering: .relaxed) + opening + lanes.load(ordering: .relaxed) + 1
+    let most = geometry.mostRunBytes(keys: entries)
+    var bytes =
+      geometry.runBytes(entries: 2 * segments * geometry.recordLinesPerSegment) + geometry.longestRun
+      + max(0, most - runBytes.load(ordering: .relaxed))
+    bytes -= runRoom.load(ordering: .relaxed)
+    let payload = geometry.runPayload
+    return bytes <= 0 ? 0 : (bytes + payload - 1) / payload
+  }
+
+  /// Whether a taker finds a segment.
+  func hasRoom(for purpose: Purpose) -> Bool { freeCount > left(by: purpose) }
+
+  /// The free segments that puts leave.
+  var reservedSegments: Int { left(by: .put) }
+
+  /// How many free segments a taker leaves.
+  func left(by purpose: Purpose) -> Int {
+    switch purpose {
+    // One for tombstones, one to copy to.
+    case .put: indexReserve + 2 + 2 * geometry.churn
+    case .copy: indexReserve + geometry.churn
+    case .delete: indexReserve
+    case .run: 0
     }
   }
 
-  /// How many lines are reserved for tombstones.
-  var reservedLines: Int { state.withLock { $0.reservedLines } }
+  /// How many free segments puts leave once there may be so many keys, and so many segments more were opened.
+  func leftByPuts(keys: Int, opening: Int) -> Int {
+    indexReserve(keys: keys, opening: opening) + 2 + 2 * geometry.churn
+  }
+
+  /// The most neighbouring segments that are free.
+  var longestFreeRun: Int {
+    state.withLock { state in
+      var (run, longest) = (0, 0)
+      for isFree in state.isFree {
+        run = isFree ? run + 1 : 0
+        longest = max(longest, run)
+      }
+      return longest
+    }
+  }
 
   // MARK: Recovery
 
@@ -84,11 +155,6 @@ final class Space: Sendable {
     state.withLock { $0.partial.append(partial) }
   }
 
-  /// Sets aside `lines` for the tombstones of keys that are present already, whether there is room or not.
-  func reserveForPresentKeys(lines: Int) {
-    change { $0.reservedLines += lines }
-  }
-
   // MARK: Taking
 
   /// Takes a log segment that an earlier owner left with at least `lines` lines of room.
@@ -103,16 +169,19 @@ final class Space: Sendable {
     }
   }
 
-  /// Takes `count` free segments, anywhere, and `credit` lines of reserve with them: all or nothing.
-  func take(_ count: Int, credit: Int, purpose: Purpose) -> [Int]? {
+  /// The lines of room in them.
+  var partialLines: Int {
+    state.withLock { $0.partial.reduce(0) { $0 + geometry.segmentSize / lineSize - $1.usedLines } }
+  }
+
+  /// The segments that are left with room, and stay so.
+  var partials: [Partial] { state.withLock { $0.partial } }
+
+  /// Takes `count` free segments, anywhere: all or nothing.
+  func take(_ count: Int, purpose: Purpose) -> [Int]? {
     change { state in
-      guard state.freeCount >= count else { return nil }
-      if purpose == .put {
-        guard (state.freeCount - count) * geometry.recordLinesPerSegment >= state.reservedLines + credit else {
-          return nil
-        }
-      }
-      state.reservedLines += credit
+      guard state.freeCount - count >= left(by: purpose) else { return nil }
+      if purpose != .run { openedSinceCut.wrappingAdd(count, ordering: .relaxed) }
       var taken: [Int] = []
       for _ in 0..<count {
         while !state.isFree[state.cursor] { state.cursor = (state.cursor + 1) % state.isFree.count }
@@ -137,18 +206,15 @@ final class Space: Sendable {
   }
 
   /// Takes `span` neighbouring free segments, from the region's end, where they do not break up what logs use.
-  func takeNeighbours(_ span: Int, credit: Int) -> Int? {
+  func takeNeighbours(_ span: Int) -> Int? {
     change { state in
-      guard state.freeCount >= span,
-        (state.freeCount - span) * geometry.recordLinesPerSegment >= state.reservedLines + credit
-      else { return nil }
+      guard state.freeCount - span >= left(by: .put) else { return nil }
       var run = 0
       for segment in stride(from: state.isFree.count - 1, through: 0, by: -1) {
         run = state.isFree[segment] ? run + 1 : 0
         if run == span {
           for index in segment..<segment + span { state.isFree[index] = false }
           state.freeCount -= span
-          state.reservedLines += credit
           return segment
         }
       }
@@ -164,32 +230,5 @@ final class Space: Sendable {
         state.freeCount += 1
       }
     }
-  }
-
-  /// Sets aside at least `lines` lines for tombstones, and up to `chunk` where there is plenty.
-  ///
-  /// - Returns: how many lines were set aside, or `nil` when there is no room for `lines`.
-  func takeCredit(lines: Int, chunk: Int) -> Int? {
-    change { state in
-      let room = state.freeCount * geometry.recordLinesPerSegment - state.reservedLines
-      guard room >= lines else { return nil }
-      // Where space is short, a lane takes what it needs: credit that lies idle in one lane is missing in another.
-      let granted = room >= 64 * chunk ? max(lines, chunk) : lines
-      state.reservedLines += granted
-      return granted
-    }
-  }
-
-  /// Gives back lines that were set aside.
-  func returnCredit(lines: Int) {
-    change { $0.reservedLines -= lines }
-  }
-
-  // MARK: Accounting
-
-  /// The lines to set aside for a tombstone of `lines` lines: its own, and what it may lose at the end of a segment that
-  /// is too short for it. One line always finds its place.
-  static func reserve(tombstoneLines lines: Int) -> Int {
-    2 * lines - 1
   }
 }

@@ -183,6 +183,15 @@ final class Epochs: @unchecked Sendable {
     return oldest
   }
 
+  /// Begins the next epoch, and gives the last one: once ``oldestReaderEpoch()`` is above it, no read that began before this
+  /// call goes on.
+  func advance() -> UInt64 {
+    unsafe garbage.withLock { _ in moveOn() }
+  }
+
+  /// The oldest epoch that a reader is in, or `UInt64.max`.
+  func oldestReaderEpoch() -> UInt64 { oldestReader() }
+
   /// Frees what no reader can reach any more.
   private func reclaim() {
     unsafe garbage.withLock { garbage in

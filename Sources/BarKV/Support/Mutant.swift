@@ -152,6 +152,39 @@ enum Mutant {
   case appendsWithoutProof
   /// A segment is appended to behind damage at its end.
   case appendsBehindDamage
+
+  // The index's runs, checkpoints, space.
+
+  /// A run's checksums are not asked.
+  case acceptsRunChecksum
+  /// A delta run is applied to a base run that has it already.
+  case appliesAbsorbedRuns
+  /// Of two delta runs the older one is right.
+  case oldestRunWins
+  /// A partition's table is taken away although its changes are in no run.
+  case evictsChanged
+  /// The cut is made without holding the lanes.
+  case cutsLanesApart
+  /// The tail's changes are left out of the first run after a crash.
+  case forgetsTail
+  /// A run that is still needed is dropped from the manifest.
+  case dropsUnabsorbedRun
+  /// A checkpoint names the segment of an extent whose header no barrier has covered.
+  case namesPendingSegment
+  /// The segments that a checkpoint sets free are reused before it is committed.
+  case freesBeforeCommit
+  /// A segment is reused although readers may be in it.
+  case freesUnderReaders
+  /// A victim is set free without its live records.
+  case copiesNothing
+  /// A copy is visible before it is durable.
+  case copyVisibleBeforeBarrier
+  /// A copy takes the place of a newer version.
+  case copyOverNewer
+  /// The tail is read from the segments' starts, not from the cut.
+  case replaysFromStart
+  /// The tail's records from before the cut are taken as well: a segment that was set free counts.
+  case readsFreedSegments
 }
 
 /// A broken form of what the medium is asked for at one site.
@@ -217,7 +250,7 @@ enum MediumFault {
         .creatingManifest, .secondSuperblock, .superblock, .segmentHeader, .record, .tombstone, .seal, .batchHeader,
         .extentHeader,
         .extent, .closingManifest, .openingManifest, .erasedSegment, .erasedHeader, .erasedRecord, .erasedExtents,
-        .headerCopy, .endSeal, .proofSeal,
+        .headerCopy, .endSeal, .proofSeal, .run, .checkpoint, .freedSegment, .copy,
       ]
     }
 
@@ -225,7 +258,7 @@ enum MediumFault {
       [
         .creatingManifest, .secondSuperblock, .superblock, .record, .deferredPart, .extent, .batchExtents,
         .closingSegment, .closingSeal, .closingManifest, .acceptedManifest, .openingManifest, .erasedExtents,
-        .proofSeal, .recoveryAccept,
+        .proofSeal, .recoveryAccept, .run, .checkpoint, .copy, .freedSegment,
       ]
     }
 

@@ -62,3 +62,24 @@ func allocateLines(bytes: Int) -> UnsafeMutableRawPointer {
 func allocateAtomicWords(_ count: Int, stride: Int) -> UnsafeMutablePointer<Atomic<UInt64>> {
   unsafe allocateLines(bytes: count * stride * 8).bindMemory(to: Atomic<UInt64>.self, capacity: count * stride)
 }
+
+/// Zeroed memory, from the start of a line on; much of it takes up no memory until it is touched. Given back by
+/// ``freeZeroed(_:bytes:)``.
+func allocateZeroed(bytes: Int) -> UnsafeMutableRawPointer {
+  guard bytes >= leastMappedBytes else { return unsafe allocateLines(bytes: bytes) }
+  let memory = unsafe mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+  guard let memory = unsafe memory, unsafe memory != MAP_FAILED else { fatalError("no memory for \(bytes) bytes") }
+  return unsafe memory
+}
+
+/// Gives back what ``allocateZeroed(bytes:)`` gave.
+@unsafe
+func freeZeroed(_ memory: UnsafeMutableRawPointer, bytes: Int) {
+  if bytes >= leastMappedBytes {
+    unsafe munmap(memory, bytes)
+  } else {
+    unsafe memory.deallocate()
+  }
+}
+
+private let leastMappedBytes = 64 << 10

@@ -47,7 +47,7 @@ extension StoreError {
       .batchTooLarge:
       .usage
     case .notAStore, .wrongByteOrder, .unsupportedVersion, .unsupportedFeatures, .sizeMismatch, .corrupt,
-      .damagedRecord, .undecodableValue:
+      .damagedRecord, .damagedIndex, .undecodableValue:
       .corrupt
     case .noSuchStore, .noSuchDevice:
       .noInput

@@ -4,7 +4,7 @@ import Testing
 
 /// Put, get, delete, contains, one after the other.
 @Suite struct ReadWriteTests {
-  private let region = Region(size: 1 << 20)
+  private let region = Region(size: 4 << 20)
   private let store: Store
 
   init() throws {

@@ -49,6 +49,11 @@ import Testing
   }
 
   private static func expect(_ store: Store, holds model: Contents, _ comment: Comment) {
+    // Nothing is copied or set free meanwhile.
+    store.maintenance.turn.withLock { _ in expectAtRest(store, holds: model, comment) }
+  }
+
+  private static func expectAtRest(_ store: Store, holds model: Contents, _ comment: Comment) {
     let statistics = store.statistics
     let geometry = store.superblock.geometry
     #expect(statistics.liveBytes + statistics.deadBytes + statistics.freeBytes == statistics.capacityBytes, comment)

@@ -49,7 +49,7 @@ struct ImageExercise {
     // Malice may leave it one more open for writing, or none.
     let hasNumbersLeft =
       store.log.ownerEpoch < UInt64(UInt32.max) - 2 && store.log.sequence.load(ordering: .relaxed) < 1 << 61
-      && (store.ownership?.commit ?? 0) < 1 << 61
+      && (store.maintenance.turn.withLock({ $0.manifest })?.commit ?? 0) < 1 << 61
     guard hasNumbersLeft else { return true }
     let written = try write(to: store)
     try expect(store, holds: written, "before a crash")

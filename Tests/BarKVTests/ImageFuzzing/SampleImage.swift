@@ -100,7 +100,7 @@ struct SampleImage: Sendable {
   private init(isClosed: Bool) {
     var contents: Contents = [:]
     var history: [[UInt8]: Set<[UInt8]>] = [:]
-    let region = Region(size: 12 << 10)
+    let region = Region(size: 16 << 10)
     do {
       let store = try region.create(seed: 7)
       func put(_ number: Int, _ bytes: [UInt8]) throws {

@@ -145,7 +145,7 @@ final class Judge {
     let store: Store
     do throws(StoreError) {
       let medium = try level.buffer.medium(for: model, observer: level.recorder)
-      store = try Recovery.open(medium, path: "image", access: .readWrite, options: StoreOptions())
+      store = try Recovery.open(medium, path: "image", access: .readWrite, options: shape.options)
     } catch {
       if oracle.mayBeMissing, case .notAStore = error { return nil }
       throw failure("the store does not open: \(error)")

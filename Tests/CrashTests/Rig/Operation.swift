@@ -12,6 +12,9 @@ enum Operation: Sendable, Hashable {
   case deferredDelete(key: Int)
   case persist
   case read(key: Int)
+  /// What the store does by itself, asked for.
+  case checkpoint
+  case compact
   /// Closes the store and opens it.
   case reopen
   /// Opens the store as a process does that finds it not closed.
@@ -25,7 +28,7 @@ enum Operation: Sendable, Hashable {
   /// Whether several threads may call it at once.
   var isConcurrent: Bool {
     switch self {
-    case .put, .delete, .batch, .compareAndSwap, .read: true
+    case .put, .delete, .batch, .compareAndSwap, .read, .checkpoint, .compact: true
     case .deferredPut, .deferredDelete, .persist, .reopen, .restart: false
     }
   }
@@ -45,6 +48,8 @@ extension Operation: CustomStringConvertible {
     case .deferredDelete(let key): "deferredDelete(\(key))"
     case .persist: "persist"
     case .read(let key): "read(\(key))"
+    case .checkpoint: "checkpoint"
+    case .compact: "compact"
     case .reopen: "reopen"
     case .restart: "restart"
     }

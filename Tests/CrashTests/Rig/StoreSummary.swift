@@ -5,7 +5,6 @@ struct StoreSummary {
   private(set) var digest: UInt64 = 0
   private(set) var keyCount = 0
   private(set) var liveLines = 0
-  private(set) var tombstoneLines = 0
   /// The extents that were read.
   private(set) var loads: [Range<Int>] = []
   private(set) var freeSegments = 0
@@ -17,9 +16,10 @@ struct StoreSummary {
 
   init(of store: Store) throws(StoreError) {
     let geometry = store.superblock.geometry
-    var extents: Set<Int> = []
+    /// The lines that live in each segment.
+    var live: [Int: Int] = [:]
     for partition in 0..<store.index.partitionCount {
-      for line in store.index.snapshot(partition) {
+      for line in try store.lines(of: partition) {
         guard let key = unsafe store.log.key(ofRecordAtLine: line) else {
           throw .damagedRecord(offset: UInt64(line * lineSize))
         }
@@ -27,28 +27,27 @@ struct StoreSummary {
         unsafe digest &+= ValueTable.digest(key: key, value: value)
         keyCount += 1
         let isExtent = store.isExtent(keyLength: key.count, valueLength: value.count)
-        liveLines += Record.lines(
+        let lines = Record.lines(
           keyLength: key.count, valueLength: isExtent ? ExtentReference.encodedBytes : value.count)
-        tombstoneLines += 2 * Record.lines(keyLength: key.count, valueLength: 0) - 1
+        liveLines += lines
+        live[geometry.segment(at: line * lineSize), default: 0] += lines
         if let reference = store.log.extentReference(ofRecordAtLine: line) {
           loads.append(reference.offset..<reference.offset + roundUp(reference.length, to: lineSize))
-          liveLines += roundUp(reference.length, to: geometry.extentAlignment) / lineSize
-          extents.insert(geometry.segment(at: reference.offset))
+          let lines = store.log.extentLines(bytes: reference.length)
+          liveLines += lines
+          live[geometry.segment(at: reference.offset), default: 0] += lines
         }
       }
     }
-    check(store, extents: extents)
+    check(store, live: live)
   }
 
   /// Compares the store's figures with a fresh count.
-  private mutating func check(_ store: Store, extents: Set<Int>) {
+  private mutating func check(_ store: Store, live: [Int: Int]) {
     let geometry = store.superblock.geometry
     freeSegments = store.log.space.freeCount
     if store.count != keyCount { fault = "\(keyCount) keys, \(store.count) counted" }
-    if store.index.liveLines != liveLines { fault = "\(liveLines) live lines, \(store.index.liveLines) counted" }
-    if store.index.tombstoneLines != tombstoneLines {
-      fault = "\(tombstoneLines) lines for tombstones, \(store.index.tombstoneLines) counted"
-    }
+    if store.log.liveLines != liveLines { fault = "\(liveLines) live lines, \(store.log.liveLines) counted" }
     var used = 0
     var segment = 0
     while segment < geometry.segmentCount {
@@ -57,18 +56,32 @@ struct StoreSummary {
       case .free: break
       case .log:
         used += 1
-        guard store.log.segments.used(segment) * lineSize <= Geometry.segmentHeaderBytes else { break }
-        blankSegments += 1
-        if !store.recovery.wasClosed { fault = "segment \(segment) holds nothing and is not free" }
+        checkDead(store, segment, live: live[segment] ?? 0, header: Geometry.segmentHeaderBytes / lineSize)
+        if store.log.segments.used(segment) * lineSize <= Geometry.segmentHeaderBytes { blankSegments += 1 }
       case .extents:
         span = unsafe max(1, Int(store.log.segments[segment].pointee.span))
         used += span
-        if !extents.contains(segment) { fault = "extent segment \(segment) holds nothing and is not free" }
+        checkDead(store, segment, live: live[segment] ?? 0, header: geometry.extentStart / lineSize)
+      case .runs:
+        used += 1
+        let runs = store.maintenance.turn.withLock { $0.base + $0.deltas }
+        let lines = runs.filter { geometry.segment(at: $0.offset) == segment }.reduce(0) { $0 + $1.lines(geometry) }
+        checkDead(store, segment, live: lines, header: geometry.extentStart / lineSize)
       }
       segment += span
     }
+    let leaving = store.maintenance.turn.withLock { $0.leaving.reduce(0) { $0 + $1.span } }
+    if leaving > 0 { fault = "\(leaving) segments wait for readers that are not there" }
     if used + freeSegments != geometry.segmentCount {
       fault = "\(used) segments in use and \(freeSegments) free of \(geometry.segmentCount): some have leaked"
+    }
+  }
+
+  /// Compares the dead lines that are counted for a segment with what is left of it beside the live ones.
+  private mutating func checkDead(_ store: Store, _ segment: Int, live: Int, header: Int) {
+    let (used, dead) = (store.log.segments.used(segment), store.log.segments.dead(segment))
+    if used - header - live != dead {
+      fault = "segment \(segment): \(used) lines in use, \(live) live, \(dead) counted as dead"
     }
   }
 }

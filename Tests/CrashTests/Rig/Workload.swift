@@ -6,12 +6,16 @@ struct Shape: Sendable, Hashable {
   var segment: Int?
   var keys: Int
   var sharesBarriers = false
+  /// The bytes of tail that opening reads at most: few make many checkpoints.
+  var replay = 16 << 20
 
   /// Small ones more often: they are full sooner, and cheaper.
   private static let shapes: [(shape: Shape, weight: Int)] = [
     (Shape(size: 8 << 10, segment: 1 << 10, keys: 4), 4), (Shape(size: 8 << 10, segment: 1 << 10, keys: 8), 3),
     (Shape(size: 16 << 10, segment: 1 << 10, keys: 6), 4), (Shape(size: 16 << 10, segment: 2 << 10, keys: 12), 3),
     (Shape(size: 32 << 10, segment: 2 << 10, keys: 10), 2), (Shape(size: 64 << 10, segment: 4 << 10, keys: 12), 1),
+    // An index of several runs, which is written anew, and one that is merged in parts: that takes many segments.
+    (Shape(size: 48 << 10, segment: 1 << 10, keys: 70), 1), (Shape(size: 140 << 10, segment: 1 << 10, keys: 70), 1),
   ]
 
   /// With segments enough for two or three lanes; in the last, threads share one.
@@ -29,6 +33,9 @@ struct Shape: Sendable, Hashable {
       pick -= weight
       if pick < 0 { break }
     }
+    if Int.random(in: 0..<2, using: &generator) == 0 {
+      shape.replay = [1 << 10, 2 << 10, 4 << 10].randomElement(using: &generator) ?? 1 << 10
+    }
     shape.sharesBarriers = Int.random(in: 0..<(isConcurrent ? 2 : 6), using: &generator) == 0
     return shape
   }
@@ -36,6 +43,9 @@ struct Shape: Sendable, Hashable {
   var options: StoreOptions {
     var options = StoreOptions()
     options.segmentSize = segment
+    // What is due is done by whoever makes it due, so that a run is the same each time.
+    options.maintainsInBackground = false
+    options.replayBytes = replay
     return options
   }
 
@@ -86,6 +96,8 @@ struct Workload: Sendable, Hashable {
         if source.chance(1, in: 2) { phases.append(.alone([source.chance(1, in: 2) ? .reopen : .restart])) }
       }
     } else {
+      // Many keys are there from the beginning.
+      if shape.keys > 40 { phases.append(.alone([source.batchOfAll(), .checkpoint])) }
       phases.append(.alone(source.operations(source.number(in: 5...40), isConcurrent: false)))
     }
     if source.chance(1, in: 2) { phases.append(.alone([.reopen])) }
@@ -126,6 +138,8 @@ struct OperationSource {
         operations.append(chance(3, in: 4) ? .persist : write())
       } else if isConcurrent, chance(2, in: 5) {
         operations.append(.read(key: key(isConcurrent)))
+      } else if chance(1, in: isConcurrent ? 24 : 12) {
+        operations.append(chance(1, in: 2) ? .checkpoint : .compact)
       } else if !isConcurrent, chance(1, in: 12) {
         operations.append(chance(1, in: 2) ? .reopen : .restart)
       } else {
@@ -133,6 +147,12 @@ struct OperationSource {
       }
     }
     return operations
+  }
+
+  /// A put of each key.
+  mutating func batchOfAll() -> Operation {
+    serial &+= 1
+    return .batch((0..<shape.keys).map { Operation.Change(key: $0, value: [serial, UInt8($0), 0]) })
   }
 
   /// Threads meet on few keys.

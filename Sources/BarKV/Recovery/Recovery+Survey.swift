@@ -1,0 +1,133 @@
+/// Reading the segments' headers, and the checkpoint that says what they held.
+extension Recovery {
+  /// Reads all headers in the light of the newest checkpoint, and the runs that it names.
+  ///
+  /// Where the checkpoint and the region contradict each other, something is damaged that the index cannot do without:
+  /// then the whole log is read, as if there had been no checkpoint, and the damage is reported.
+  mutating func surveyFromCheckpoint(_ manifest: Manifest?) -> (survey: Survey, checkpoint: Checkpoint?, runs: [Run]) {
+    guard let checkpoint = manifest?.checkpoint, !options.rebuildsIndex else {
+      return (survey(nil, freed: manifest?.checkpoint), nil, [])
+    }
+    let survey = survey(checkpoint, freed: checkpoint)
+    var runs: [Run] = []
+    var damage: Damage?
+    for segment in survey.lost {
+      damage = Damage(
+        kind: .segmentHeader, offset: UInt64(geometry.segmentOffset(segment)), length: UInt64(geometry.segmentSize),
+        detail: "the segment's header is not what the last checkpoint found; the index was built anew from the log")
+    }
+    let salts = Dictionary(
+      uniqueKeysWithValues: survey.runs.map {
+        ($0.generation, (segment: $0.segment, salt: $0.salt(seed: superblock.seed)))
+      })
+    for reference in checkpoint.runs {
+      if let home = salts[reference.generation] {
+        let start = geometry.segmentOffset(home.segment)
+        let offset = Int(truncatingIfNeeded: reference.offset)
+        if offset >= start + geometry.extentStart, offset < start + geometry.segmentSize {
+          medium.note(load: offset..<min(offset + Run.headerBytes, medium.length))
+          if let run = unsafe Run(
+            reference, region: medium.bytes, end: start + geometry.segmentSize, salt: home.salt)
+          {
+            runs.append(run)
+            continue
+          }
+        }
+      }
+      damage = Damage(
+        kind: .index, offset: reference.offset, length: UInt64(Run.headerBytes),
+        detail: "a run of the index is not valid; the index was built anew from the log")
+    }
+    if damage == nil, !connect(&runs) {
+      damage = Damage(
+        kind: .index, offset: UInt64(geometry.manifestOffset(0)), length: UInt64(geometry.manifestStride),
+        detail: "the index's runs do not follow one another; the index was built anew from the log")
+    }
+    guard let damage else { return (survey, checkpoint, runs) }
+    note(damage)
+    return (self.survey(nil, freed: checkpoint), nil, [])
+  }
+
+  /// Finds out what each base run is in force for; whether they cover all places one after the other.
+  private func connect(_ runs: inout [Run]) -> Bool {
+    var next: UInt64 = 0
+    var newer = UInt64.max
+    for position in runs.indices where runs[position].isBase {
+      let range = runs[position].range
+      guard range.lowerBound <= next, next < range.upperBound,
+        // Only a newer one takes over a part of another's.
+        range.lowerBound == next || runs[position].number < newer
+      else { return false }
+      runs[position].start = next
+      next = range.upperBound
+      newer = runs[position].number
+    }
+    return next == RunEntry.keyLimit || !runs.contains(where: \.isBase)
+  }
+
+  /// - Parameters:
+  ///   - checkpoint: what came before it is not read again; `nil` where all is the tail.
+  ///   - freed: says which segments were free once more, whatever their headers say.
+  private func survey(_ checkpoint: Checkpoint?, freed: Checkpoint?) -> Survey {
+    var survey = Survey()
+    let runs = Set(checkpoint?.runs.map(\.generation) ?? [])
+    var segment = 0
+    while segment < geometry.segmentCount {
+      var span = 1
+      let start = geometry.segmentOffset(segment)
+      medium.note(load: start..<start + Geometry.segmentHeaderBytes)
+      let use = freed?.segments[segment]
+      switch unsafe SegmentHeader.read(from: medium.bytes, segment: segment, superblock: superblock) {
+      case .none(let isBlank):
+        if let use, use.kind != .free { survey.lost.append(segment) }
+        if !isBlank { survey.unreadable.append(segment) }
+      case .valid(let header, let damagedCopy):
+        let isEarlier = freed.map { header.generation <= $0.generation } ?? false
+        // Its header may just have been erased, and the erasure torn.
+        let isStale =
+          header.kind == .runs
+          ? !runs.contains(header.generation)
+          : isEarlier && use?.kind == .free && !Mutant.readsFreedSegments.isActive
+        if isStale {
+          survey.stale.append(segment)
+          break
+        }
+        if let use, use.kind != .free, !isEarlier || use.kind != header.kind { survey.lost.append(segment) }
+        if let damagedCopy { survey.damagedCopies.append((segment, damagedCopy)) }
+        // What stands inside an extent is a value's bytes, whatever they look like.
+        span = header.span
+        switch header.kind {
+        case .free: break
+        case .extents: survey.extents.append(header)
+        case .runs: survey.runs.append(header)
+        case .log:
+          if let checkpoint, checkpoint.isBefore(header) {
+            survey.earlierLogs.append(header)
+          } else {
+            survey.logs.append(header)
+          }
+        }
+      }
+      segment += span
+    }
+    return survey
+  }
+}
+
+extension Checkpoint {
+  /// The lines in use at the cut of a segment that was open then.
+  func openLines(_ header: SegmentHeader) -> Int? {
+    guard header.generation <= generation, !Mutant.replaysFromStart.isActive else { return nil }
+    return open.first { Int($0.segment) == header.segment }.map { Int($0.lines) }
+  }
+
+  /// What the sequence numbers behind the cut are above, in a segment that was open then.
+  func sequence(_ header: SegmentHeader) -> UInt64? {
+    openLines(header) == nil ? nil : sequence
+  }
+
+  /// Whether all of the segment is from before the cut.
+  func isBefore(_ header: SegmentHeader) -> Bool {
+    header.generation <= generation && !open.contains { Int($0.segment) == header.segment }
+  }
+}

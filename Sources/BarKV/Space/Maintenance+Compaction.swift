@@ -1,0 +1,264 @@
+/// Compaction: live records are copied out of segments that hold much that is dead, so that these can be used again.
+///
+/// A copy is a put of the same value under a new sequence number, by the lane of maintenance: recovery needs to know nothing
+/// about it, and what has lasted is kept apart from what is new. Only segments from before the last checkpoint's cut are
+/// victims: tombstones and batches in them have done their work. They come back with the next checkpoint.
+extension Maintenance {
+  /// One victim and what it would cost.
+  private struct Victim {
+    var segment: Int
+    var live: Int
+    var score: Double
+  }
+
+  /// A live record of a victim.
+  private struct Survivor {
+    var line: Int
+    var lines: Int
+    var place: Index.Place
+  }
+
+  /// How many records are copied under one barrier, and how many lines.
+  private static var groupCount: Int { 64 }
+  private static var groupLines: Int { 4096 }
+
+  /// Empties victims as far as there is room for what lives in them, and makes a checkpoint, which gives them back. The
+  /// caller has the turn.
+  ///
+  /// - Parameter leastGarbage: victims have at least one dead line in so many.
+  /// - Returns: whether anything was moved; nothing is when a whole pass over the segments has brought no room.
+  func compactStep(_ state: inout State, leastGarbage: Int) throws(StoreError) -> Bool {
+    if netGain(state) > state.mostGained { beginPass(&state) }
+    guard state.fruitlessMoves < geometry.segmentCount else { return false }
+    if state.manifest?.checkpoint == nil || !hasVictims(state, leastGarbage) {
+      guard log.tailBytes.load(ordering: .relaxed) > 0 || hasUnreportedTail, state.manifest != nil else { return false }
+      let before = state.gained
+      do throws(StoreError) { try checkpoint(&state) } catch {
+        guard error == .full else { throw error }
+        return false
+      }
+      if state.gained > before { return true }
+    }
+    let victims = chooseVictims(state, leastGarbage)
+    guard !victims.isEmpty else { return false }
+    var emptied = 0
+    for victim in victims {
+      guard try empty(victim.segment, &state) else { break }
+      emptied += 1
+    }
+    guard emptied > 0 else { return false }
+    state.fruitlessMoves += emptied
+    do throws(StoreError) { try checkpoint(&state) } catch {
+      guard error == .full else { throw error }
+      return false
+    }
+    return true
+  }
+
+  /// Lets all segments be victims, once more.
+  func beginPass(_ state: inout State) {
+    state.mostGained = netGain(state)
+    state.fruitlessMoves = 0
+  }
+
+  private func hasVictims(_ state: State, _ leastGarbage: Int) -> Bool { !chooseVictims(state, leastGarbage).isEmpty }
+
+  private var hasUnreportedTail: Bool {
+    log.allLanes.contains { lane in
+      log.lock(lane).lock()
+      defer { log.release(lane) }
+      return unsafe log[lane].pointee.unreported > 0
+    }
+  }
+
+  /// The segments that are worth the most: much garbage, long unchanged; as many as the free segments take the live
+  /// records of, but for the one that the runs may need.
+  private func chooseVictims(_ state: State, _ leastGarbage: Int) -> [Victim] {
+    guard let checkpoint = state.manifest?.checkpoint else { return [] }
+    let geometry = log.geometry
+    let header = Geometry.segmentHeaderBytes / lineSize
+    let open = Set(checkpoint.open.map { Int($0.segment) })
+    let now = log.lastGeneration
+    var victims: [Victim] = []
+    for segment in 0..<geometry.segmentCount {
+      guard log.segments.kind(segment) == .log, !open.contains(segment), !state.stuck.contains(segment),
+        log.segments.used(segment) == geometry.segmentSize / lineSize
+      else { continue }
+      let generation = unsafe log.segments[segment].pointee.generation
+      guard generation <= checkpoint.generation else { continue }
+      let dead = log.segments.dead(segment)
+      let live = log.segments.used(segment) - header - dead
+      // Empty ones come back by themselves.
+      guard dead > 0, live > 0, dead * leastGarbage >= live + dead else { continue }
+      let age = Double(now &- generation & 0xFFFF_FFFF) + 1
+      victims.append(Victim(segment: segment, live: live, score: Double(dead) / Double(live) * age))
+    }
+    victims.sort { $0.score > $1.score }
+    let lane = unsafe log[log.maintenanceLane].pointee.room / lineSize
+    let free = log.space.freeCount
+    let room = lane + max(0, min(4, free - log.space.left(by: .copy))) * geometry.recordLinesPerSegment
+    // What changes, two entries a line at most, has to find room in the run of the checkpoint that gives the victims back.
+    let pending = log.tailBytes.load(ordering: .relaxed) / lineSize
+    var lines = 0
+    var chosen: [Victim] = []
+    for victim in victims.prefix(32) {
+      let sum = lines + victim.live
+      let taken = max(0, sum - lane + geometry.recordLinesPerSegment - 1) / geometry.recordLinesPerSegment
+      guard sum <= room,
+        geometry.rewritesIndex || geometry.runSegments(entries: 2 * (sum + pending)) <= max(1, free - taken)
+      else { continue }
+      lines = sum
+      chosen.append(victim)
+    }
+    return chosen
+  }
+
+  /// Copies what lives in a segment; whether nothing does afterwards.
+  private func empty(_ segment: Int, _ state: inout State) throws(StoreError) -> Bool {
+    if Mutant.copiesNothing.isActive {
+      log.segments.addDead(
+        log.segments.used(segment) - Geometry.segmentHeaderBytes / lineSize - log.segments.dead(segment),
+        segment: segment)
+      return true
+    }
+    let geometry = log.geometry
+    let start = geometry.segmentOffset(segment)
+    let salt = unsafe log.segments[segment].pointee.salt
+    let limit = start + geometry.segmentSize
+    var position = start + Geometry.segmentHeaderBytes
+    var group: [Survivor] = []
+    var lines = 0
+    while position < limit {
+      guard let record = unsafe Record.validate(medium.bytes, at: position, limit: limit, salt: salt) else {
+        position += lineSize
+        continue
+      }
+      if record.kind == .put || record.kind == .putExtent,
+        let key = unsafe log.key(ofRecordAtLine: position / lineSize)
+      {
+        group.append(
+          Survivor(line: position / lineSize, lines: record.lines, place: unsafe index.place(log.hash(key))))
+        lines += record.lines
+      }
+      position += record.lines * lineSize
+      if group.count == Self.groupCount || lines >= Self.groupLines {
+        guard try copy(group) else { return false }
+        group = []
+        lines = 0
+      }
+    }
+    guard try copy(group) else { return false }
+    compactedSegments.wrappingAdd(1, ordering: .relaxed)
+    let isEmpty =
+      log.segments.dead(segment) == log.segments.used(segment) - Geometry.segmentHeaderBytes / lineSize
+    // Something in it is damaged, and stays where it is for whoever wants to see it.
+    if !isEmpty { state.stuck.insert(segment) }
+    return isEmpty
+  }
+
+  /// Copies those of a group that live, under one barrier; `false` where there is no room for them.
+  private func copy(_ group: [Survivor]) throws(StoreError) -> Bool {
+    // A look without locks first: most records of a good victim are dead.
+    var candidates: [Survivor] = []
+    for survivor in group where try isNamed(survivor) { candidates.append(survivor) }
+    guard !candidates.isEmpty else { return true }
+    let partitions = Set(candidates.map(\.place.partition)).sorted()
+    var locked = 0
+    defer { for partition in partitions.prefix(locked) { index.lock(partition).unlock() } }
+    for partition in partitions {
+      index.lock(partition).lock()
+      locked += 1
+      if !index.isResident(partition) { try loader.load(partition) }
+    }
+    try lifecycle.check()
+    let lane = log.maintenanceLane
+    log.lock(lane).lock()
+    defer { log.release(lane) }
+    var copies: [(survivor: Survivor, position: Int, offset: Int)] = []
+    var hasRoom = true
+    for survivor in candidates {
+      guard let position = position(of: survivor) else { continue }
+      if !log.hasRoom(lane, bytes: survivor.lines * lineSize) {
+        // An earlier owner's segment, which may be the next, is gone on in only when all before it is durable.
+        if !copies.isEmpty { try log.settle(lane, site: .copy) }
+        let free = log.space.freeCount
+        guard try log.openRoom(lane, bytes: survivor.lines * lineSize, purpose: .copy) else {
+          hasRoom = false
+          break
+        }
+        taken(free - log.space.freeCount)
+      }
+      copies.append((survivor, position, try append(survivor, lane: lane)))
+    }
+    if copies.isEmpty { return hasRoom }
+    // A reader may see the copy instead of the original only when a crash can no longer take it back: the original's
+    // segment is given away in reliance on it.
+    if Mutant.copyVisibleBeforeBarrier.isActive { publish(copies, lane: lane) }
+    try log.settle(lane, site: .copy)
+    if !Mutant.copyVisibleBeforeBarrier.isActive { publish(copies, lane: lane) }
+    return hasRoom
+  }
+
+  private func append(_ survivor: Survivor, lane: Int) throws(StoreError) -> Int {
+    let offset = survivor.line * lineSize
+    guard let record = unsafe Record.header(medium.bytes, at: offset) else {
+      throw .damagedRecord(offset: UInt64(offset))
+    }
+    let body = offset + Record.headerBytes
+    copiedBytes.wrappingAdd(UInt64(survivor.lines * lineSize), ordering: .relaxed)
+    return try unsafe log.append(
+      lane, kind: record.kind, sequence: log.takeSequence(),
+      key: UnsafeRawBufferPointer(rebasing: medium.bytes[body..<body + record.keyLength]),
+      value: UnsafeRawBufferPointer(
+        rebasing: medium.bytes[body + record.keyLength..<body + record.keyLength + record.valueLength]),
+      site: .copy)
+  }
+
+  private func publish(_ copies: [(survivor: Survivor, position: Int, offset: Int)], lane: Int) {
+    for copy in copies {
+      let line = copy.offset / lineSize
+      index.replace(copy.survivor.place, at: copy.position, line: line)
+      log.segments.addDead(
+        copy.survivor.lines, segment: log.geometry.segment(at: copy.survivor.line * lineSize))
+      log.note(lane, copy.survivor.place, gone: copy.survivor.line, came: line)
+    }
+  }
+
+  /// Whether the index names the record, by a look without a lock.
+  private func isNamed(_ survivor: Survivor) throws(StoreError) -> Bool {
+    epochs.enter()
+    defer { epochs.leave() }
+    while true {
+      switch index.find(survivor.place, matches: { $0 == survivor.line }) {
+      case .record: return true
+      case .absent: return false
+      case .notResident:
+        index.lock(survivor.place.partition).lock()
+        defer { index.lock(survivor.place.partition).unlock() }
+        if !index.isResident(survivor.place.partition) { try loader.load(survivor.place.partition) }
+      }
+    }
+  }
+
+  /// The position of the record's slot, if the index still names it. The caller holds the partition.
+  private func position(of survivor: Survivor) -> Int? {
+    if Mutant.copyOverNewer.isActive, let key = unsafe log.key(ofRecordAtLine: survivor.line) {
+      return index.position(survivor.place, matches: { unsafe log.record(atLine: $0, hasKey: key) })?.position
+    }
+    return index.position(survivor.place, matches: { $0 == survivor.line })?.position
+  }
+}
+
+extension Log {
+  /// Whether nothing lives in the segment, nor will: the caller holds all lanes, whose open segments are `open`.
+  func isEmpty(_ segment: Int, open: Set<Int>) -> Bool {
+    let (used, dead) = (segments.used(segment), segments.dead(segment))
+    switch segments.kind(segment) {
+    case .free, .runs: return false
+    case .log:
+      return !open.contains(segment) && used == geometry.segmentSize / lineSize
+        && dead == used - Geometry.segmentHeaderBytes / lineSize
+    case .extents: return !segments.hasPending(segment) && dead == used - geometry.extentStart / lineSize
+    }
+  }
+}

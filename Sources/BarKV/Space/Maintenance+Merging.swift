@@ -1,0 +1,72 @@
+/// Merging: what the delta runs say goes into the base runs, until there are few enough of them.
+///
+/// The base is written anew from one end to the other and then from the beginning again, some runs at a time, each full. So
+/// it takes up no more than it needs; what is replaced is always the oldest there is, so the segments of runs come back in
+/// the order in which they were filled; and the cost is even.
+extension Maintenance {
+  /// Merges delta runs, until at most `most` are left; a commit for every few runs.
+  func mergeRuns(_ state: inout State, most: Int) throws(StoreError) {
+    var turns = 0
+    while state.deltas.count > most, turns < 2 * state.base.count + 2 {
+      turns += 1
+      guard var manifest = state.manifest, manifest.checkpoint != nil else { return }
+      var (base, runNumber) = (state.base, state.runNumber)
+      var written = WrittenRuns()
+      do throws(StoreError) {
+        try rewriteOldest(&base, deltas: state.deltas, count: log.space.freeCount > 3 ? 8 : 2, &runNumber, &written)
+        try settle(written)
+      } catch {
+        guard error == .full else { throw error }
+        state.runNumber = runNumber
+        leaveRuns(&state)
+        release(&state)
+        return
+      }
+      let absorbed = base.map(\.number).min() ?? 0
+      var deltas = state.deltas.filter { $0.number > absorbed }
+      if Mutant.dropsUnabsorbedRun.isActive { deltas = Array(state.deltas.dropFirst()) }
+      state.runNumber = runNumber
+      manifest.checkpoint?.runNumber = runNumber
+      manifest.checkpoint?.runs = (base + deltas).map(\.reference)
+      try commit(&manifest, &state)
+      replaceRuns(&state, base: base, deltas: deltas)
+      loader.publish(RunSet(medium: medium, geometry: geometry, base: base, deltas: deltas.reversed()))
+      leaveRuns(&state)
+      release(&state)
+    }
+  }
+
+  /// Writes the oldest base runs anew, `count` runs or up to the end of all places.
+  private func rewriteOldest(
+    _ base: inout [Run], deltas: [Run], count: Int, _ runNumber: inout UInt64, _ written: inout WrittenRuns
+  ) throws(StoreError) {
+    guard let oldest = base.indices.min(by: { base[$0].number < base[$1].number }), let newest = deltas.last,
+      base[oldest].number < newest.number
+    else { return }
+    let set = RunSet(medium: medium, geometry: geometry, base: base, deltas: deltas.reversed())
+    var entries: [RunEntry] = []
+    var end = oldest
+    while end < base.count, entries.count <= count * geometry.entriesPerRun {
+      entries += try set.slots(base[end].reach)
+      end += 1
+    }
+    let range = base[oldest].start..<base[end - 1].range.upperBound
+    let runs = try write(
+      entries, range: range, isBase: true, leavesRest: end < base.count, number: &runNumber, &written)
+    guard let upper = runs.last?.range.upperBound else { return }
+    var replaced = oldest
+    while replaced < end, base[replaced].range.upperBound <= upper { replaced += 1 }
+    // Of the one in the middle of which they end, what is behind that stays in force.
+    if replaced < end { base[replaced].start = upper }
+    base.replaceSubrange(oldest..<replaced, with: runs)
+  }
+
+  /// How many delta runs may lie over the base: as many as have half of its entries, at least one checkpoint's and at
+  /// most those of 64.
+  func mostDeltas(_ state: State) -> Int {
+    let each = max(1, entries(state.deltas) / max(1, state.deltas.count))
+    let runsPerCheckpoint = max(1, (entries(state.deltas) / 64 + geometry.entriesPerRun - 1) / geometry.entriesPerRun)
+    let room = Manifest.runCapacity(segmentCount: geometry.segmentCount) - state.base.count - 8
+    return max(1, min(64 * runsPerCheckpoint, entries(state.base) / 2 / each, room))
+  }
+}
