@@ -407,10 +407,13 @@ final class PeerInterleaving: @unchecked Sendable {
     }
     known = found
     count.quarantined += found.open.count
-    // The devices go on with what they were told; what the cut took of it has to be sent again before anybody can commit.
-    transfers = transfers.merging(told) { now, _ in now }.filter { found.open.contains($0.key) }
-    for (generation, transfer) in transfers {
-      transfers[generation]?.remaining = transfer.remaining + transfer.pieces
+    // The devices go on with what they were told. Nobody knows which pieces of the last step arrived before a kill; a power
+    // cut may have taken any, which have to be sent again before anybody can commit.
+    transfers = told.merging(transfers) { before, _ in before }.filter { found.open.contains($0.key) }
+    if !isKill {
+      for (generation, transfer) in transfers {
+        transfers[generation]?.remaining = transfer.remaining + transfer.pieces
+      }
     }
     for generation in found.open where transfers[generation] == nil {
       throw failure("a reservation that nobody made: \(generation)")
