@@ -71,8 +71,7 @@ import Testing
       _ = try? store.compact()
       for number in 1000..<1200 { _ = try? store.put(value(number, length: 8192), for: key(number)) }
       let expected = value(3, length: 8192)
-      return view.byteCount == expected.count
-        && (0..<view.byteCount).allSatisfy { unsafe view.unsafeLoad(fromByteOffset: $0, as: UInt8.self) == expected[$0] }
+      return unsafe view.withUnsafeBytes { unsafe Array($0) } == expected
     }
     #expect(isSame == true)
     #expect(try store.get(key(3)) == value(3, length: 8192))

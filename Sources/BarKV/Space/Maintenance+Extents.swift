@@ -31,7 +31,8 @@ extension Maintenance {
     }
     victims.sort { $0.garbage > $1.garbage }
     // One segment stays for tombstones, and one for the records of what is moved.
-    let free = log.space.freeCount - log.space.left(by: .copy) - (unsafe log[log.maintenanceLane].pointee.room >= 8 * lineSize ? 1 : 2)
+    let hasRecordRoom = unsafe log[log.maintenanceLane].pointee.room >= 8 * lineSize
+    let free = log.space.freeCount - log.space.left(by: .copy) - (hasRecordRoom ? 1 : 2)
     var room = log.extentRoomForCopies + max(0, min(4, free)) * (geometry.segmentSize / lineSize - start)
     var chosen: [ExtentVictim] = []
     for victim in victims.prefix(32) {
