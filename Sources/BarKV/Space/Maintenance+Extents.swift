@@ -20,7 +20,8 @@ extension Maintenance {
     var victims: [ExtentVictim] = []
     for segment in 0..<geometry.segmentCount {
       guard log.segments.kind(segment) == .extents, unsafe log.segments[segment].pointee.span == 1,
-        !open.contains(segment), !state.stuck.contains(segment), !log.segments.hasPending(segment)
+        !open.contains(segment), !state.stuck.contains(segment), !log.segments.hasPending(segment),
+        !log.segments.isPinned(segment)
       else { continue }
       let dead = log.segments.dead(segment)
       let live = log.segments.used(segment) - start - dead
