@@ -49,7 +49,8 @@ struct OverwritingCommand: ParsableCommand {
     }
     let isExtent = valueBytes >= 4096
     var count = 0
-    while count % (isExtent ? 16 : 1024) != 0 || Double(store.statistics.liveBytes) < fill * Double(store.statistics.usableBytes) {
+    let group = isExtent ? 16 : 1024
+    while count % group != 0 || Double(store.statistics.liveBytes) < fill * Double(store.statistics.usableBytes) {
       try put(UInt64(count), version: 0)
       count += 1
     }
@@ -90,7 +91,8 @@ struct OverwritingCommand: ParsableCommand {
       let latencies = reader.take()
       print(
         String(
-          format: "%4d %11.0f %21.2f %14.2f %7.2f %20.2f %8.2f %8.1f %19.1f %8.1f", turn, speeds[turn - 1], 1 + copied + index,
+          format: "%4d %11.0f %21.2f %14.2f %7.2f %20.2f %8.2f %8.1f %19.1f %8.1f", turn, speeds[turn - 1],
+          1 + copied + index,
           copied,
           index, Double(latencies.quantile(0.5)) / 1e3, Double(latencies.quantile(0.999)) / 1e3,
           Double(latencies.longest) / 1e3, Double(putting.quantile(0.999)) / 1e3, Double(putting.longest) / 1e3))
