@@ -95,6 +95,12 @@ let package = Package(
     ),
     // `Data` as key and value: a layer of its own, so that the core does not pull in Foundation.
     .target(name: "BarKVFoundation", dependencies: ["BarKV"], swiftSettings: strict),
+    // Drivers in user space for devices that write into a store's memory, and read from it, by themselves.
+    .target(
+      name: "PeerDevices",
+      dependencies: ["BarKV", "CBarKV", "CBarKVPCI", .product(name: "SystemPackage", package: "swift-system")],
+      swiftSettings: strict
+    ),
     .executableTarget(
       name: "kvcli",
       dependencies: [
