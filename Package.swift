@@ -68,6 +68,7 @@ let package = Package(
     .library(name: "BarKV", targets: ["BarKV"]),
     .library(name: "BarKVFoundation", targets: ["BarKVFoundation"]),
     .executable(name: "kvcli", targets: ["kvcli"]),
+    .executable(name: "barkv-ingest", targets: ["barkv-ingest"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -105,6 +106,15 @@ let package = Package(
       name: "kvcli",
       dependencies: [
         "BarKV",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: strict
+    ),
+    .executableTarget(
+      name: "barkv-ingest",
+      dependencies: [
+        "BarKV", "PeerDevices",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "SystemPackage", package: "swift-system"),
       ],

@@ -85,6 +85,15 @@ public final class EduDevice {
     }
   }
 
+  /// Has the device read the last bytes of what it wrote: when they have come, what it wrote before has arrived.
+  ///
+  /// - Throws: ``PeerError/timedOut(_:milliseconds:)``, ``PeerError/gone(_:)``.
+  public func readBack(_ target: BusRange) throws(PeerError) {
+    let count = min(8, target.length)
+    try move(
+      from: target.start + UInt64(target.length - count), to: Self.buffer, count: count, command: Self.start)
+  }
+
   private func move(from source: UInt64, to target: UInt64, count: Int, command: UInt64) throws(PeerError) {
     window.store64(source, at: Register.source)
     window.store64(target, at: Register.destination)

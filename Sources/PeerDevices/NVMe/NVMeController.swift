@@ -53,6 +53,8 @@ public final class NVMeController {
   var waiting: [UInt64] = []
   var nextTransfer: UInt64 = 0
 
+  /// What pieces of memory begin at multiples of, all but the first: a page.
+  public static let memoryAlignment = NVMePages.pageBytes
   /// Entries of the queues: few, since the commands are large.
   private static let adminEntries = 8, ioEntries = 32
   /// The most bytes of a command whatever the controller takes: what one list of pages is enough for.
