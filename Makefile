@@ -31,6 +31,8 @@ crash: SECONDS ?= 600
 # How often the emulated machine is killed, and what decides the moments; `make test-device CYCLES=100 SEED=…`.
 test-device: CYCLES ?= 24
 test-device-quick: CYCLES ?= 6
+test-device: PEER_CYCLES ?= 12
+test-device-quick: PEER_CYCLES ?= 3
 
 # Work of the benchmarks; `make bench RECORDS=1000000` changes it.
 bench: RECORDS ?= 10000000
@@ -78,10 +80,10 @@ test-asan: setup ## the tests under AddressSanitizer; a debug build would miss r
 	$(ASAN_ENVIRONMENT) $(SWIFT) test $(RELEASE_TESTS) --sanitize=address --scratch-path .build-asan
 
 test-device: setup ## stores on PCIe BARs and persistent memory in an emulated machine that is killed CYCLES=24 times
-	@Scripts/device/test --cycles $(CYCLES) $(if $(SEED),--seed $(SEED))
+	@Scripts/device/test --cycles $(CYCLES) --peer-cycles $(PEER_CYCLES) $(if $(SEED),--seed $(SEED))
 
 test-device-quick: setup ## the same, with fewer kills
-	@Scripts/device/test --cycles $(CYCLES) $(if $(SEED),--seed $(SEED))
+	@Scripts/device/test --cycles $(CYCLES) --peer-cycles $(PEER_CYCLES) $(if $(SEED),--seed $(SEED))
 
 fuzz: setup ## damaged and malicious images, by libFuzzer; `make fuzz SECONDS=600` for longer
 	@Scripts/fuzz $(SECONDS)

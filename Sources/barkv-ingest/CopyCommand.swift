@@ -64,14 +64,12 @@ struct CopyCommand: ParsableCommand {
     guard let lease = try from.lease(key) else {
       throw Failure(Failure.noInput, "the store has no key “\(String(decoding: key, as: UTF8.self))”")
     }
-    let source = try PlaceOnBus.ranges(lease.pieces(ofAtMost: .max), noAddress: lease.noAddress)
+    let source = try BusRange(lease.address, length: lease.length, noAddress: lease.noAddress)
     let place = try to.reserve(lease.length, for: key, alignment: 64)
     do {
-      let target = try PlaceOnBus.ranges(place.pieces(ofAtMost: .max), noAddress: place.noAddress)
-      for (source, target) in zip(source, target) {
-        try device.copy(from: source, to: target)
-        try device.readBack(target)
-      }
+      let target = try BusRange(place.address, length: place.length, noAddress: place.noAddress)
+      try device.copy(from: source, to: target)
+      try device.readBack(target)
     } catch let error as PeerError {
       // A device that did not end in time may still write, so its place stays reserved.
       if case .timedOut = error { throw error }

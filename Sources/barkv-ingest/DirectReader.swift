@@ -49,8 +49,7 @@ struct DirectReader {
     let length = try transfer.byteCount(in: namespace)
     let place = try store.reserve(length, for: transfer.key, alignment: NVMeController.memoryAlignment)
     do {
-      let memory = try PlaceOnBus.ranges(
-        place.pieces(ofAtMost: NVMeController.memoryAlignment), noAddress: place.noAddress)
+      let memory = [try BusRange(place.address, length: place.length, noAddress: place.noAddress)]
       let token = try controller.begin(.read, namespace, firstBlock: transfer.firstBlock, memory: memory)
       pending.append(
         Pending(

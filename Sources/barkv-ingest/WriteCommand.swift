@@ -52,8 +52,7 @@ struct WriteCommand: ParsableCommand {
       throw Failure(
         Failure.usage, "a value of \(lease.length) bytes is not some whole blocks of \(namespace.blockBytes)")
     }
-    let memory = try PlaceOnBus.ranges(
-      lease.pieces(ofAtMost: NVMeController.memoryAlignment), noAddress: lease.noAddress)
+    let memory = [try BusRange(lease.address, length: lease.length, noAddress: lease.noAddress)]
     do {
       try controller.wait(
         for: controller.begin(.write, namespace, firstBlock: transfer.firstBlock, memory: memory))
