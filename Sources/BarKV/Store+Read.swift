@@ -118,7 +118,7 @@ extension Store {
 
   /// The line of the key's record; makes its partition resident where it is not. The caller is inside a read.
   @unsafe
-  private func findLine(of key: UnsafeRawBufferPointer, at place: Index.Place) throws(StoreError) -> Int? {
+  func findLine(of key: UnsafeRawBufferPointer, at place: Index.Place) throws(StoreError) -> Int? {
     while true {
       switch index.find(place, matches: { unsafe log.record(atLine: $0, hasKey: key) }) {
       case .record(let line): return line

@@ -38,6 +38,9 @@ public final class Store: @unchecked Sendable {
   let lifecycle: Lifecycle
   let deferredWrites: DeferredWrites
   let writes = StripedCounter()
+  let leaseTable = LeaseTable()
+  /// At what address other devices find the region.
+  let peerAddressing: PeerAddressing
   /// Not 0 once some of the region may be lost: see ``MediumLoss``. It lives as long as the medium.
   @usableFromInline let lossState: UnsafeMutablePointer<Atomic<UInt32>>
   /// What a key and a value may be in this store.
@@ -67,6 +70,7 @@ public final class Store: @unchecked Sendable {
     unsafe lossState = unsafe medium.loss.state
     limits = StoreLimits(superblock.geometry)
     persistence = medium.persistence
+    peerAddressing = PeerAddressing(medium, options: options)
     access = isOwner ? .readWrite : .readOnly
   }
 

@@ -51,6 +51,18 @@ public enum StoreError: Error, Sendable, Equatable {
   case valueTooLarge(Int, maximum: Int)
   /// The batch has more operations, or more bytes, than the store takes.
   case batchTooLarge(operations: Int)
+  /// The length or the alignment of a reservation is none that can be had.
+  case invalidReservation(String)
+  /// So many reservations are open already.
+  case tooManyReservations(limit: Int)
+  /// No reservation has the token: it was committed or abandoned before, or is another store's.
+  case noSuchReservation(String)
+  /// Another call commits or abandons the reservation, or has its memory.
+  case reservationInUse(String)
+  /// A peer's word alone does not prove that its data has arrived on this medium.
+  case peerUnverified
+  /// Not all of what a peer was to write has arrived.
+  case peerDataIncomplete(String)
   /// No space is left for this write. Deletes still work.
   case full
   /// A stored record does not match its checksum.
@@ -123,6 +135,19 @@ extension StoreError: CustomStringConvertible {
       "A value has at most \(maximum) bytes here, not \(length)."
     case .batchTooLarge(let operations):
       "A batch of \(operations) operations does not fit this store: split it."
+    case .invalidReservation(let reason):
+      "Such a reservation cannot be made: \(reason)."
+    case .tooManyReservations(let limit):
+      "\(limit) reservations are open, and no more are taken: commit or abandon some, as `kvcli peer list` shows them."
+    case .noSuchReservation(let token):
+      "No reservation has the token \(token): it was committed or abandoned already, or is another store's."
+    case .reservationInUse(let token):
+      "The reservation \(token) is being written, committed or abandoned by another call: wait for that."
+    case .peerUnverified:
+      "On a device's memory a peer's data may arrive after its word that it is done: commit with its checksum, a trailer, a "
+        + "read-back, or by your own word that all of it is there."
+    case .peerDataIncomplete(let what):
+      "Not all of the peer's data has arrived (\(what)): the reservation stays; commit again once it has, or abandon it."
     case .full:
       "The store is full: delete entries, or move to a larger region by dump and load."
     case .damagedRecord(let offset):

@@ -85,6 +85,11 @@ public struct StoreOptions: Sendable {
   /// A device to pretend that the store is on, for measuring; `nil` for none.
   @_spi(Simulation) public var simulatedDevice: SimulatedDevice?
 
+  /// The address at which other devices find the region's first byte, where the caller knows it: an IOVA that it has mapped
+  /// for them, or the address of memory that was registered with a driver. Default: `nil`, and then the BAR's start as sysfs
+  /// lists it, where that is an address for devices: see ``NoBusAddress``.
+  public var peerAddressBase: UInt64?
+
   /// Where sysfs is mounted, by which devices are found and brought up. Default: `/sys`; tests give a tree of their own.
   public var sysfs: String = "/sys"
 

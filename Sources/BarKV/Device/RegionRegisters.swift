@@ -23,6 +23,8 @@ final class RegionRegisters: @unchecked Sendable {
   private enum Offset {
     static let control = 0xE04
     static let status = 0xE08
+    static let controllerBaseLow = 0xE14
+    static let controllerBaseHigh = 0xE18
   }
 
   /// Maps the registers by the file at `path`.
@@ -90,6 +92,14 @@ final class RegionRegisters: @unchecked Sendable {
 
   /// PMRSTS, read behind all earlier stores and before anything later.
   func readStatus() -> UInt32 { unsafe barkv_read_back_register(page + Offset.status) }
+
+  /// The base at which the controller's own commands find the region; `nil` where it was given none (PMRMSCL.CMSE).
+  var controllerBase: UInt64? {
+    let low = unsafe barkv_pci_register(page + Offset.controllerBaseLow)
+    let high = unsafe barkv_pci_register(page + Offset.controllerBaseHigh)
+    guard low != .max, low >> 1 & 1 == 1, region?.controllerAddressIsInvalid == false else { return nil }
+    return UInt64(high) << 32 | UInt64(low & 0xFFFF_F000)
+  }
 
   /// What the registers say now; `nil` where no controller answers, or where it has no region.
   var region: PersistentMemoryRegion? {

@@ -18,6 +18,8 @@ struct Checkpoint: Sendable, Equatable {
   var segments: [SegmentUse] = []
   /// The runs that are the index: base runs in the order of their ranges, then delta runs, the oldest first.
   var runs: [RunReference] = []
+  /// The records of the reservations that were open.
+  var reservations: [ReservationReference] = []
 
   /// Whether the numbers can be what a store has written: a right checksum proves nothing about intent.
   func isSensible(_ geometry: Geometry) -> Bool {
@@ -29,6 +31,10 @@ struct Checkpoint: Sendable, Equatable {
           && Int($0.lines) * lineSize >= Geometry.segmentHeaderBytes && segments[Int($0.segment)].kind == .log
       }
       && segments.allSatisfy { $0.used * lineSize <= geometry.regionBytes && $0.dead <= $0.used }
+      && reservations.allSatisfy {
+        $0.offset % UInt64(lineSize) == 0 && $0.offset >= UInt64(geometry.firstSegment)
+          && $0.offset < UInt64(geometry.segmentOffset(geometry.segmentCount))
+      }
   }
 }
 

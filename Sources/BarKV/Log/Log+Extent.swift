@@ -9,7 +9,7 @@ extension Log {
   func writeExtent(_ value: UnsafeRawBufferPointer) throws(StoreError) -> (
     reference: ExtentReference, range: Range<Int>
   ) {
-    let place = try placeExtent(bytes: value.count)
+    let place = try placeExtent(bytes: value.count, alignment: geometry.extentAlignment)
     let entry = unsafe segments[place.segment]
     let reference = unsafe ExtentReference(
       offset: place.offset, length: value.count, checksum: Checksum.of(value, seed: entry.pointee.salt),
@@ -52,13 +52,13 @@ extension Log {
     assert(bytes <= longestSharedExtent && bytes % lineSize == 0)
     let lane = maintenanceLane
     var opens = false
-    if takeRoom(lane, bytes: bytes) == nil {
+    if takeRoom(lane, bytes: bytes, alignment: geometry.extentAlignment) == nil {
       guard let fresh = space.take(1, purpose: .run) else { throw .full }
       space.countRunSegments(1)
       try openExtents(lane, fresh[0], kind: .runs)
       opens = true
     }
-    guard let place = takeFromOpenExtents(lane, bytes: bytes) else { throw .full }
+    guard let place = takeFromOpenExtents(lane, bytes: bytes, alignment: geometry.extentAlignment) else { throw .full }
     let entry = unsafe segments[place.segment]
     let content = unsafe fill(entry.pointee.salt)
     assert(content.count == bytes)
@@ -72,13 +72,12 @@ extension Log {
   }
 
   /// Where the lane's open extents have room for so many bytes.
-  private func takeRoom(_ lane: Int, bytes: Int) -> Int? {
+  private func takeRoom(_ lane: Int, bytes: Int, alignment: Int) -> Int? {
     let state = unsafe self[lane]
     let size = roundUp(bytes, to: geometry.extentAlignment)
-    guard unsafe state.pointee.extentSegment >= 0,
-      unsafe state.pointee.extentLimit - state.pointee.extentPosition >= size
-    else { return nil }
-    return unsafe state.pointee.extentPosition
+    let start = roundUp(unsafe state.pointee.extentPosition, to: alignment)
+    guard unsafe state.pointee.extentSegment >= 0, unsafe state.pointee.extentLimit - start >= size else { return nil }
+    return start
   }
 
   /// Opens a segment for extents and makes it the lane's.
@@ -98,8 +97,11 @@ extension Log {
     }
   }
 
-  private func placeExtent(bytes: Int) throws(StoreError) -> (segment: Int, offset: Int) {
-    let span = geometry.segmentSpan(extentBytes: bytes)
+  /// Finds room for an extent that starts at a multiple of `alignment`, which is a power of two, and at least that of all
+  /// extents and at most half a segment. Its lines are dead, and the segment stays as long as the extent is *pending*.
+  func placeExtent(bytes: Int, alignment: Int) throws(StoreError) -> (segment: Int, offset: Int) {
+    let first = roundUp(geometry.extentStart, to: alignment)
+    let span = (first + bytes + geometry.segmentSize - 1) / geometry.segmentSize
     guard span == 1 else {
       // With a lane: a cut in between would take the generation for an earlier one, and the segment for a free one.
       let lane = acquireLane()
@@ -108,16 +110,16 @@ extension Log {
       segments.addPending(1, segment: segment)
       try openExtentSegment(segment, span: span, kind: .extents)
       segments.setUsed(
-        min(geometry.extentStart / lineSize + extentLines(bytes: bytes), span * geometry.segmentSize / lineSize),
+        min(first / lineSize + extentLines(bytes: bytes), span * geometry.segmentSize / lineSize),
         segment: segment)
       segments.addDead(
         segments.used(segment) - geometry.extentStart / lineSize, segment: segment)
       // A checkpoint that comes before the value's barrier makes the header durable.
       try medium.fence(site: .extentHeader)
-      return (segment, geometry.segmentOffset(segment) + geometry.extentStart)
+      return (segment, geometry.segmentOffset(segment) + first)
     }
     let lane = acquireLane()
-    if let place = takePending(lane, bytes: bytes) {
+    if let place = takePending(lane, bytes: bytes, alignment: alignment) {
       release(lane)
       return place
     }
@@ -126,21 +128,21 @@ extension Log {
       try openExtents(lane, fresh[0], kind: .extents)
       // The next to write an extent here may be another thread, whose barrier then has to cover this header.
       try medium.fence(site: .extentHeader)
-      guard let place = takePending(lane, bytes: bytes) else { throw .full }
+      guard let place = takePending(lane, bytes: bytes, alignment: alignment) else { throw .full }
       return place
     }
     release(lane)
     for other in 0..<laneCount {
       lock(other).lock()
       defer { release(other) }
-      if let place = takePending(other, bytes: bytes) { return place }
+      if let place = takePending(other, bytes: bytes, alignment: alignment) { return place }
     }
     throw .full
   }
 
   /// Takes room for an extent that a record will refer to. The caller holds the lane, so that no cut comes in between.
-  private func takePending(_ lane: Int, bytes: Int) -> (segment: Int, offset: Int)? {
-    let place = takeFromOpenExtents(lane, bytes: bytes)
+  private func takePending(_ lane: Int, bytes: Int, alignment: Int) -> (segment: Int, offset: Int)? {
+    let place = takeFromOpenExtents(lane, bytes: bytes, alignment: alignment)
     if let place { segments.addPending(1, segment: place.segment) }
     return place
   }
@@ -150,14 +152,15 @@ extension Log {
     segments.addPending(-1, segment: geometry.segment(at: extent.offset))
   }
 
-  private func takeFromOpenExtents(_ lane: Int, bytes: Int) -> (segment: Int, offset: Int)? {
-    guard let offset = takeRoom(lane, bytes: bytes) else { return nil }
+  private func takeFromOpenExtents(_ lane: Int, bytes: Int, alignment: Int) -> (segment: Int, offset: Int)? {
+    guard let offset = takeRoom(lane, bytes: bytes, alignment: alignment) else { return nil }
     let state = unsafe self[lane]
-    let size = roundUp(bytes, to: geometry.extentAlignment)
-    unsafe state.pointee.extentPosition += size
+    let end = offset + roundUp(bytes, to: geometry.extentAlignment)
     let segment = unsafe state.pointee.extentSegment
-    segments.setUsed((offset + size - geometry.segmentOffset(segment)) / lineSize, segment: segment)
-    segments.addDead(size / lineSize, segment: segment)
+    segments.setUsed((end - geometry.segmentOffset(segment)) / lineSize, segment: segment)
+    // With what was passed over for the alignment.
+    segments.addDead(unsafe (end - state.pointee.extentPosition) / lineSize, segment: segment)
+    unsafe state.pointee.extentPosition = end
     return (segment, offset)
   }
 

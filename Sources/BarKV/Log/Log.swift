@@ -14,6 +14,8 @@ final class Log: @unchecked Sendable {
   let geometry: Geometry
   let space: Space
   let segments: SegmentTable
+  /// The reservations that are open.
+  let reservations: ReservationTable
   /// Works ahead of the lanes.
   let preparer: SegmentPreparer
   private let preparesAhead: Bool
@@ -60,6 +62,7 @@ final class Log: @unchecked Sendable {
     self.geometry = superblock.geometry
     self.space = space
     self.segments = segments
+    reservations = ReservationTable(geometry: superblock.geometry)
     preparesAhead = !options.mapsWholeRegion
     preparer = SegmentPreparer(medium: medium, space: space, geometry: superblock.geometry)
     self.sequence = Atomic(sequence)

@@ -45,6 +45,7 @@ struct Manifest: Sendable, Equatable {
   static func longest(segmentCount: Int) -> Int {
     headerBytes + entryBytes * (2 * capacity(segmentCount: segmentCount) + segmentCount)
       + RunReference.encodedBytes * runCapacity(segmentCount: segmentCount)
+      + ReservationReference.encodedBytes * ReservationTable.limit(segmentCount: segmentCount)
   }
 
   /// The area's bytes, whole lines.
@@ -52,8 +53,10 @@ struct Manifest: Sendable, Equatable {
     let open = openSegments + (checkpoint?.open ?? [])
     let segments = checkpoint?.segments ?? []
     let runs = checkpoint?.runs ?? []
+    let reservations = checkpoint?.reservations ?? []
     let count =
       Self.headerBytes + (open.count + segments.count) * Self.entryBytes + runs.count * RunReference.encodedBytes
+      + reservations.count * ReservationReference.encodedBytes
     var bytes = [UInt8](repeating: 0, count: roundUp(count, to: lineSize))
     unsafe bytes.withUnsafeMutableBytes { buffer in
       let target = buffer.baseAddress!
@@ -74,6 +77,7 @@ struct Manifest: Sendable, Equatable {
         unsafe target.setLittleEndian(UInt32(checkpoint.open.count), at: 88)
         unsafe target.setLittleEndian(UInt32(segments.count), at: 92)
         unsafe target.setLittleEndian(UInt32(runs.count), at: 96)
+        unsafe target.setLittleEndian(UInt32(reservations.count), at: 100)
       }
       var position = Self.headerBytes
       for entry in open {
@@ -89,6 +93,11 @@ struct Manifest: Sendable, Equatable {
         unsafe target.setLittleEndian(run.offset, at: position)
         unsafe target.setLittleEndian(run.generation, at: position + 8)
         position += RunReference.encodedBytes
+      }
+      for reservation in reservations {
+        unsafe target.setLittleEndian(reservation.offset, at: position)
+        unsafe target.setLittleEndian(reservation.generation, at: position + 8)
+        position += ReservationReference.encodedBytes
       }
       let checksum = unsafe Self.checksum(UnsafeRawBufferPointer(rebasing: buffer[..<count]), seed: seed)
       unsafe target.setLittleEndian(checksum, at: 4)
@@ -112,11 +121,15 @@ struct Manifest: Sendable, Equatable {
     let open = unsafe Int(source.littleEndian(UInt32.self, at: 88))
     let segments = unsafe Int(source.littleEndian(UInt32.self, at: 92))
     let runs = unsafe Int(source.littleEndian(UInt32.self, at: 96))
+    let reservations = unsafe Int(source.littleEndian(UInt32.self, at: 100))
     let generation = unsafe source.littleEndian(UInt64.self, at: 48)
     guard closed <= capacity(geometry), open <= capacity(geometry),
-      generation == 0 ? segments == 0 && open == 0 && runs == 0 : segments == geometry.segmentCount,
+      generation == 0
+        ? segments == 0 && open == 0 && runs == 0 && reservations == 0 : segments == geometry.segmentCount,
       runs <= runCapacity(segmentCount: geometry.segmentCount),
-      count == headerBytes + (closed + open + segments) * entryBytes + runs * RunReference.encodedBytes,
+      reservations <= ReservationTable.limit(segmentCount: geometry.segmentCount),
+      count == headerBytes + (closed + open + segments) * entryBytes + runs * RunReference.encodedBytes
+        + reservations * ReservationReference.encodedBytes,
       count <= area.count,
       unsafe Mutant.acceptsManifestChecksum.isActive
         || checksum(UnsafeRawBufferPointer(rebasing: area[..<count]), seed: superblock.seed)
@@ -154,6 +167,12 @@ struct Manifest: Sendable, Equatable {
     checkpoint.runs = (0..<runs).map { _ in
       defer { position += RunReference.encodedBytes }
       return unsafe RunReference(
+        offset: source.littleEndian(UInt64.self, at: position),
+        generation: source.littleEndian(UInt64.self, at: position + 8))
+    }
+    checkpoint.reservations = (0..<reservations).map { _ in
+      defer { position += ReservationReference.encodedBytes }
+      return unsafe ReservationReference(
         offset: source.littleEndian(UInt64.self, at: position),
         generation: source.littleEndian(UInt64.self, at: position + 8))
     }

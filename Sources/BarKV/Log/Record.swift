@@ -12,6 +12,8 @@ enum RecordKind: UInt8, Sendable {
   case batch = 4
   /// The segment takes no more records.
   case seal = 5
+  /// An extent is reserved for a peer, or no longer: see ``ReservationRecord``.
+  case reservation = 6
 }
 
 /// The layout of a record: 12 bytes of header, the key, the value, zeros up to the next line.
@@ -120,6 +122,7 @@ enum Record {
     case .delete: return header.keyLength >= 1 && header.valueLength == 0 ? header : nil
     case .batch: return header.keyLength == 0 && header.valueLength == BatchFragment.encodedBytes ? header : nil
     case .seal: return header.keyLength == 0 && header.valueLength == 0 ? header : nil
+    case .reservation: return header.valueLength == ReservationRecord.encodedBytes ? header : nil
     }
   }
 }

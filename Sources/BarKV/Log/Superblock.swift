@@ -16,7 +16,7 @@ struct Superblock: Sendable, Equatable {
   }
 
   static let encodedBytes = 256
-  static let version: UInt16 = 2
+  static let version: UInt16 = 3
   private static let magic: [UInt8] = [0x42, 0x61, 0x72, 0x4B, 0x56, 0x0D, 0x0A, 0x1A]  // "BarKV\r\n\x1A"
   private static let byteOrderMark: UInt32 = 0x0102_0304
   private static let checksumOffset = 252

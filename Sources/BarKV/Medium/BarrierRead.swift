@@ -34,6 +34,9 @@ struct BarrierRead: Sendable {
   /// Whether there is a status register to read.
   var hasStatus: Bool { registers != nil }
 
+  /// The base at which the controller's own commands find the region.
+  var controllerBase: UInt64? { registers?.controllerBase }
+
   /// What the controller's registers say now.
   var region: PersistentMemoryRegion? { registers?.region }
 

@@ -43,6 +43,13 @@ enum MediumSite: UInt8, Sendable, CaseIterable {
   case acceptedRecords
   case acceptedExtents
   case recoveryAccept
+  // Peers: a reservation's record, the lines of its extent that are cleared, the record that ends it, what a peer has
+  // written, the record that makes it a value.
+  case reservation
+  case reservedExtent
+  case release
+  case peerPayload
+  case peerRecord
 }
 
 /// What happens on the medium, in the order in which it happens there.
@@ -61,6 +68,10 @@ enum MediumEvent: Sendable, Equatable {
   case readBack(site: MediumSite, offset: Int)
   /// The read of a Persistent Memory Region's status register that ends a barrier, or looks whether all is well.
   case statusRead(site: MediumSite)
+  /// This processor is about to read what another device wrote into a range.
+  case peerRead(site: MediumSite, range: Range<Int>)
+  /// The lines of a range were taken out of this processor's caches.
+  case evict(site: MediumSite, range: Range<Int>)
   /// Another device begins to write a range by itself.
   case dma(offset: Int, length: Int, identifier: UInt64)
   /// That device says that it is done.

@@ -48,8 +48,12 @@ final class Mirror: @unchecked Sendable {
   private let simulatedNanosecondsPerLine: UInt64
   private let thread = Locked<Thread?>(nil)
   private let isClosing = Atomic<Bool>(false)
-  /// How often all pages were to be dropped, and how often they were.
-  private let dropsAsked = Atomic<UInt64>(0)
+  /// What is to be dropped, and how often that was asked and done.
+  private struct Drops {
+    var ranges: [Range<Int>] = []
+    var count: UInt64 = 0
+  }
+  private let dropsAsked = Locked(Drops())
   private let dropsDone = Atomic<UInt64>(0)
 
   /// - Parameters:
@@ -136,7 +140,24 @@ final class Mirror: @unchecked Sendable {
 
   /// Drops all that is there, so that what is read from here on comes from the device.
   func dropAll() {
-    let mine = dropsAsked.wrappingAdd(1, ordering: .sequentiallyConsistent).newValue
+    let mine = dropsAsked.withLock { asked in
+      asked.ranges = [0..<pageCount]
+      asked.count += 1
+      return asked.count
+    }
+    call()
+    while dropsDone.load(ordering: .sequentiallyConsistent) < mine { sleepFor(microseconds: 50) }
+  }
+
+  /// Drops what is there of a range, so that it comes from the device when it is touched next.
+  func drop(_ range: Range<Int>) {
+    guard !range.isEmpty else { return }
+    let pages = range.lowerBound / Self.pageBytes..<(range.upperBound + Self.pageBytes - 1) / Self.pageBytes
+    let mine = dropsAsked.withLock { asked in
+      asked.ranges.append(pages)
+      asked.count += 1
+      return asked.count
+    }
     call()
     while dropsDone.load(ordering: .sequentiallyConsistent) < mine { sleepFor(microseconds: 50) }
   }
@@ -163,10 +184,22 @@ final class Mirror: @unchecked Sendable {
     while true {
       guard unsafe withUnsafePointer(to: handle, { unsafe barkv_mirror_next($0, &address) }) else {
         if isClosing.load(ordering: .sequentiallyConsistent) { return }
-        let asked = dropsAsked.load(ordering: .sequentiallyConsistent)
-        for index in 0..<count { drop(unsafe queue[(oldest + index) % capacity]) }
-        (oldest, count) = (0, 0)
-        dropsDone.store(asked, ordering: .sequentiallyConsistent)
+        let asked = dropsAsked.withLock { asked in
+          defer { asked.ranges = [] }
+          return asked
+        }
+        var kept = 0
+        for index in 0..<count {
+          let page = unsafe queue[(oldest + index) % capacity]
+          if asked.ranges.contains(where: { $0.contains(page) }) {
+            drop(page)
+          } else {
+            unsafe queue[(oldest + kept) % capacity] = page
+            kept += 1
+          }
+        }
+        count = kept
+        dropsDone.store(asked.count, ordering: .sequentiallyConsistent)
         continue
       }
       let page = Int(address - start) / Self.pageBytes

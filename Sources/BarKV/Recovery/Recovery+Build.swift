@@ -29,7 +29,9 @@ extension Recovery {
     let index = Index(regionBytes: geometry.regionBytes, epochs: epochs, pool: pool)
     adoptEarlier(found, log: log)
     for (scan, decided) in zip(found.scans, found.verdict.segments) { adopt(scan, decided, found, log: log) }
-    let unusedExtents = findExtents(found, log: log)
+    let reservations = findReservations(found, log: log)
+    let unusedExtents = findExtents(found, reservations, log: log)
+    adopt(reservations, log: log)
     let tail = LogTail(
       zip(found.scans, found.verdict.segments).map { scan, decided in scan.entries.filter { $0.offset < decided.cut } },
       index: index)
@@ -173,7 +175,7 @@ extension Recovery {
       let deadBefore = atCut == nil ? 0 : found.checkpoint?.segments[segment].dead ?? 0
       let hasTombstonesOnly =
         deadBefore == before - Geometry.segmentHeaderBytes / lineSize && used > Geometry.segmentHeaderBytes / lineSize
-        && scan.entries.allSatisfy { $0.offset >= decided.cut || $0.isDelete }
+        && scan.entries.allSatisfy { $0.offset >= decided.cut || $0.isDelete } && scan.reservations.isEmpty
       if !hasTombstonesOnly || !log.adoptTombstones(partial) { log.space.offer(partial) }
     }
   }
@@ -181,9 +183,18 @@ extension Recovery {
   /// Finds out how far each extent segment is in use, and lets lanes go on in those with room.
   ///
   /// - Returns: the extent segments that no record refers to: their values were never committed.
-  private func findExtents(_ found: Findings, log: Log) -> [SegmentHeader] {
+  private func findExtents(
+    _ found: Findings, _ reservations: [ReservationTable.Entry], log: Log
+  ) -> [SegmentHeader] {
     guard !found.survey.extents.isEmpty else { return [] }
     var ends: [Int: Int] = [:]
+    for entry in reservations {
+      let segment = geometry.segment(at: entry.record.offset)
+      let end =
+        (entry.record.offset - geometry.segmentOffset(segment)) / lineSize
+        + log.extentLines(bytes: entry.record.length)
+      ends[segment] = max(ends[segment] ?? 0, end)
+    }
     for (scan, decided) in zip(found.scans, found.verdict.segments) {
       for entry in scan.entries where entry.isExtent && entry.offset < decided.cut {
         guard let reference = log.extentReference(ofRecordAtLine: entry.offset / lineSize),

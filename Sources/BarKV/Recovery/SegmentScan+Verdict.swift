@@ -5,6 +5,7 @@ extension SegmentScan {
     guard decided.cut < tail else { return [] }
     var offsets = entries.map(\.offset).filter { $0 >= decided.cut }
     offsets += fragments.map(\.offset).filter { $0 >= decided.cut }
+    offsets += reservations.map(\.offset).filter { $0 >= decided.cut }
     if let sealOffset, sealOffset >= decided.cut { offsets.append(sealOffset) }
     return offsets
   }

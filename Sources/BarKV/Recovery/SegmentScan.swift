@@ -13,6 +13,15 @@ struct SegmentScan: Sendable {
     var isDelete: Bool
   }
 
+  /// A record of a reservation.
+  struct Reservation: Sendable {
+    var offset: Int
+    var lines: Int
+    var sequence: UInt64
+    var key: [UInt8]
+    var content: ReservationRecord
+  }
+
   /// A batch's part in this segment.
   struct Fragment: Sendable {
     var offset: Int
@@ -27,6 +36,7 @@ struct SegmentScan: Sendable {
   let start: Int
   var entries: [Entry] = []
   var fragments: [Fragment] = []
+  var reservations: [Reservation] = []
   /// Stretches without a valid record, with a valid one behind each.
   var gaps: [Range<Int>] = []
   /// Where whole records stand that are none, since an earlier one has a higher number: they would be if that were dropped.
@@ -109,6 +119,10 @@ struct SegmentScan: Sendable {
         unsafe BatchFragment(region.baseAddress! + body)
         ?? BatchFragment(sequence: sequence, total: Int(UInt32.max), first: 0, count: Int(UInt32.max))
       fragments.append(Fragment(offset: offset, content: content))
+    case .reservation:
+      if let found = unsafe Reservation(record, at: offset, sequence: sequence, region: region) {
+        reservations.append(found)
+      }
     case .put, .putExtent, .delete:
       let key = unsafe UnsafeRawBufferPointer(rebasing: region[body..<body + record.keyLength])
       entries.append(
@@ -121,5 +135,22 @@ struct SegmentScan: Sendable {
         if sequence >= first, sequence &- first < UInt64(content.count) { fragments[last].found += 1 }
       }
     }
+  }
+}
+
+extension SegmentScan.Reservation {
+  /// The reservation's record at `offset`, which has validated; `nil` where its content makes no sense.
+  @unsafe
+  init?(_ record: Record.Header, at offset: Int, sequence: UInt64, region: UnsafeRawBufferPointer) {
+    let body = offset + Record.headerBytes
+    guard let base = region.baseAddress, record.kind == .reservation,
+      let content = unsafe ReservationRecord(base + body + record.keyLength),
+      (record.keyLength > 0) == (content.state == .reserved)
+    else { return nil }
+    self.offset = offset
+    lines = record.lines
+    self.sequence = sequence
+    unsafe key = Array(region[body..<body + record.keyLength])
+    self.content = content
   }
 }

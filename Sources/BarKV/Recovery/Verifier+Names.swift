@@ -45,7 +45,10 @@ extension Verifier {
 
   /// The lines of a segment that are not dead.
   private func liveLines(of segment: Int) -> Int {
-    log.segments.used(segment) - Geometry.segmentHeaderBytes / lineSize - log.segments.dead(segment)
+    let start = geometry.segmentOffset(segment)
+    // The records of open reservations live, and no key names them.
+    return log.segments.used(segment) - Geometry.segmentHeaderBytes / lineSize - log.segments.dead(segment)
+      - log.reservations.recordLines(in: start..<start + geometry.segmentSize)
   }
 
   private mutating func note(_ names: Names, _ segment: Int, isWhole: Bool) {

@@ -23,7 +23,9 @@ extension Maintenance {
     log.unresolvedKeys.store(0, ordering: .relaxed)
     var cut = try cut(state, sealing: sealing)
     // As long as nothing was sealed, which the manifest has to say.
-    if cut.changes.isEmpty, cut.empty.isEmpty, cut.checkpoint.open == manifest.checkpoint?.open {
+    if cut.changes.isEmpty, cut.empty.isEmpty, cut.checkpoint.open == manifest.checkpoint?.open,
+      cut.checkpoint.reservations == manifest.checkpoint?.reservations
+    {
       index.committedWindow.store(cut.window, ordering: .releasing)
       if sealing == .all { try mergeRuns(&state, most: 0) }
       return
@@ -113,6 +115,14 @@ extension Maintenance {
     checkpoint.open = try log.openSegmentsOfLanes()
     checkpoint.open += log.space.partials.map {
       Manifest.OpenSegment(segment: UInt32($0.segment), lines: UInt32($0.usedLines))
+    }
+    // With all lanes held: each is here, or ended by a record before the cut.
+    if !Mutant.cutForgetsReservations.isActive {
+      checkpoint.reservations = log.reservations.all.map {
+        ReservationReference(
+          offset: UInt64($0.recordOffset),
+          generation: unsafe log.segments[geometry.segment(at: $0.recordOffset)].pointee.generation)
+      }
     }
     var changes = loader.tailChanges()
     for lane in log.allLanes {

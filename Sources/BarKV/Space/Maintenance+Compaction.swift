@@ -82,6 +82,7 @@ extension Maintenance {
     var victims: [Victim] = []
     for segment in 0..<geometry.segmentCount {
       guard log.segments.kind(segment) == .log, !open.contains(segment), !state.stuck.contains(segment),
+        !log.segments.isPinned(segment),
         log.segments.used(segment) == geometry.segmentSize / lineSize
       else { continue }
       let generation = unsafe log.segments[segment].pointee.generation
@@ -253,6 +254,7 @@ extension Log {
   /// Whether nothing lives in the segment, nor will: the caller holds all lanes, whose open segments are `open`.
   func isEmpty(_ segment: Int, open: Set<Int>) -> Bool {
     let (used, dead) = (segments.used(segment), segments.dead(segment))
+    if segments.isPinned(segment) { return false }
     switch segments.kind(segment) {
     case .free, .runs: return false
     case .log:

@@ -229,7 +229,8 @@ final class Maintenance: @unchecked Sendable {
   private var deadLines: Int {
     (0..<geometry.segmentCount).reduce(0) { sum, segment in
       switch log.segments.kind(segment) {
-      case .log, .extents: log.segments.hasPending(segment) ? sum : sum + log.segments.dead(segment)
+      case .log, .extents:
+        log.segments.hasPending(segment) || log.segments.isPinned(segment) ? sum : sum + log.segments.dead(segment)
       default: sum
       }
     }
@@ -291,7 +292,8 @@ final class Maintenance: @unchecked Sendable {
 
   /// Whether segments come back as soon as a reader leaves that was not waited for in vain before.
   private func mayRelease(_ state: State) -> Bool {
-    !state.leaving.isEmpty && epochs.oldestReaderEpoch() != state.waitedFor
+    // What a lease keeps does not come back when a reader leaves.
+    state.leaving.contains { !log.segments.isPinned($0.segment) } && epochs.oldestReaderEpoch() != state.waitedFor
   }
 
   /// Which open segments are ended at a cut, so that what is dead in them can be had.
@@ -343,7 +345,10 @@ final class Maintenance: @unchecked Sendable {
     var stays: [(segment: Int, span: Int, epoch: UInt64)] = []
     var freed: [Int] = []
     for item in state.leaving {
-      guard item.epoch < oldest || Mutant.freesUnderReaders.isActive else {
+      // A lease may have been taken by a reader that has left since: its pin was there before.
+      guard item.epoch < oldest || Mutant.freesUnderReaders.isActive,
+        !log.segments.isPinned(item.segment) || Mutant.forgetsLease.isActive
+      else {
         stays.append(item)
         continue
       }

@@ -20,6 +20,8 @@ struct SegmentTable: @unchecked Sendable {
     let deadLines = Atomic<UInt32>(0)
     /// Extents that were placed here and to which no record refers yet.
     let pendingExtents = Atomic<UInt32>(0)
+    /// What keeps the segment as it is although it may be dead: leases, and the records of reservations.
+    let pins = Atomic<UInt32>(0)
   }
 
   let count: Int
@@ -97,6 +99,17 @@ struct SegmentTable: @unchecked Sendable {
   /// Whether extents wait for their records.
   func hasPending(_ segment: Int) -> Bool {
     unsafe self[segment].pointee.pendingExtents.load(ordering: .relaxed) != 0
+  }
+
+  /// Pins the segment, or takes a pin away: while it has one, it is neither emptied nor used again.
+  func addPin(_ count: Int, segment: Int) {
+    unsafe _ = self[segment].pointee.pins.wrappingAdd(
+      UInt32(truncatingIfNeeded: count), ordering: .acquiringAndReleasing)
+  }
+
+  /// Whether the segment has to stay as it is.
+  func isPinned(_ segment: Int) -> Bool {
+    unsafe self[segment].pointee.pins.load(ordering: .acquiring) != 0
   }
 
   /// How many lines of the segment no key needs.

@@ -185,6 +185,31 @@ enum Mutant {
   case replaysFromStart
   /// The tail's records from before the cut are taken as well: a segment that was set free counts.
   case readsFreedSegments
+
+  // MARK: Peers
+
+  /// A commit leaves the copy in memory as it was before the peer wrote.
+  case commitKeepsCopy
+  /// What a peer wrote is read from the copy in memory.
+  case commitReadsCopy
+  /// Lines that may be in a cache outside the bus's coherency are left there.
+  case commitSkipsEviction
+  /// A commit does not wait for data that is late: the first look decides, and it is taken for whole.
+  case commitSkipsWait
+  /// A commit does not compare the checksum that the peer gave.
+  case commitSkipsChecksum
+  /// The default takes the peer's word on any medium.
+  case commitTrustsAnyCompletion
+  /// The next owner does not keep what was reserved.
+  case forgetsQuarantine
+  /// A checkpoint does not carry the open reservations over.
+  case cutForgetsReservations
+  /// An abandoned reservation is forgotten in memory alone.
+  case releaseWithoutRecord
+  /// A reservation is handed out before its record is durable.
+  case reservationBeforeBarrier
+  /// A lease does not keep a segment from being used again.
+  case forgetsLease
 }
 
 /// A broken form of what the medium is asked for at one site.
@@ -239,7 +264,7 @@ enum MediumFault {
       switch self {
       case .dropWrite, .lateWrite: Self.writes
       case .dropFlush, .flushWithoutFirstLine, .flushWithoutLastLine:
-        [.acceptedManifest, .acceptedHeader, .acceptedRecords, .acceptedExtents]
+        [.acceptedManifest, .acceptedHeader, .acceptedRecords, .acceptedExtents, .peerPayload]
       case .dropFence: Self.barriers.union([.refusedWrite, .extentHeader])
       case .dropBarrier, .dropSync, .syncWithoutFirstLine, .syncWithoutLastLine, .dropReadBack: Self.barriers
       }
@@ -250,7 +275,8 @@ enum MediumFault {
         .creatingManifest, .secondSuperblock, .superblock, .segmentHeader, .record, .tombstone, .seal, .batchHeader,
         .extentHeader,
         .extent, .closingManifest, .openingManifest, .erasedSegment, .erasedHeader, .erasedRecord, .erasedExtents,
-        .headerCopy, .endSeal, .proofSeal, .run, .checkpoint, .freedSegment, .copy,
+        .headerCopy, .endSeal, .proofSeal, .run, .checkpoint, .freedSegment, .copy, .reservation, .reservedExtent,
+        .release, .peerRecord,
       ]
     }
 
@@ -258,7 +284,8 @@ enum MediumFault {
       [
         .creatingManifest, .secondSuperblock, .superblock, .record, .deferredPart, .extent, .batchExtents,
         .closingSegment, .closingSeal, .closingManifest, .acceptedManifest, .openingManifest, .erasedExtents,
-        .proofSeal, .recoveryAccept, .run, .checkpoint, .copy, .freedSegment,
+        .proofSeal, .recoveryAccept, .run, .checkpoint, .copy, .freedSegment, .reservation, .release, .peerPayload,
+        .peerRecord,
       ]
     }
 

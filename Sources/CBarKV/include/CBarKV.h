@@ -270,6 +270,12 @@ static inline void barkv_stream_load(void *target, const void *source, size_t le
 #endif
 }
 
+/// Stores the byte at `address` again as it is: the page counts as written from then on.
+static inline void barkv_store_again(void *address) {
+  volatile unsigned char *byte = (volatile unsigned char *)address;
+  *byte = *byte;
+}
+
 /// Keeps the compiler from moving memory accesses across it; costs nothing at run time.
 static inline void barkv_compiler_fence(void) { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
 

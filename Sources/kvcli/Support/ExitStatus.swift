@@ -44,21 +44,23 @@ extension StoreError {
   var exitStatus: ExitStatus {
     switch self {
     case .invalidAddress, .unsupportedMedium, .invalidOption, .invalidSize, .invalidKeyLength, .valueTooLarge,
-      .batchTooLarge:
+      .batchTooLarge, .invalidReservation, .peerUnverified:
       .usage
     case .notAStore, .wrongByteOrder, .unsupportedVersion, .unsupportedFeatures, .sizeMismatch, .corrupt,
       .damagedRecord, .damagedIndex, .undecodableValue:
       .corrupt
     case .noSuchStore, .noSuchDevice:
       .noInput
-    case .alreadyExists, .full:
+    case .noSuchReservation:
+      .absent
+    case .alreadyExists, .full, .tooManyReservations:
       .cannotCreate
-    case .busy:
+    case .busy, .reservationInUse:
       .busy
     case .system(_, let code):
       Platform.meansNoSpace(code) ? .cannotCreate : .inputOutput
     case .permissionDenied, .readOnly, .closed, .closedInsideRead, .forked, .deviceLost, .outcomeUnknown,
-      .busUnreadable, .deviceUnusable:
+      .busUnreadable, .deviceUnusable, .peerDataIncomplete:
       .inputOutput
     }
   }

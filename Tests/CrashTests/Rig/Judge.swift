@@ -335,7 +335,7 @@ extension MediumEvent {
   var isCrashPoint: Bool {
     switch self {
     case .fence, .barrier, .readBack, .statusRead, .dmaDone: true
-    case .store, .streamingStore, .flush, .dma: false
+    case .store, .streamingStore, .flush, .dma, .peerRead, .evict: false
     }
   }
 }

@@ -14,7 +14,7 @@ enum FileRules: PersistenceRules {
       image.update { if $0.thread == thread { $0.isFenced = true } }
     case .barrier(_, let range):
       image.commit { $0.isFenced && range.contains($0.offset) }
-    case .flush, .readBack, .statusRead, .dma, .dmaDone:
+    case .flush, .readBack, .statusRead, .dma, .dmaDone, .peerRead, .evict:
       break
     }
   }

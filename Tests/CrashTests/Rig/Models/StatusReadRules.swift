@@ -8,7 +8,7 @@ enum StatusReadRules: PersistenceRules {
 
   static func apply(_ event: MediumEvent, thread: Int, to image: inout CrashImage) {
     switch event {
-    case .store, .streamingStore, .fence, .flush, .barrier, .dma, .dmaDone:
+    case .store, .streamingStore, .fence, .flush, .barrier, .dma, .dmaDone, .peerRead, .evict:
       WriteCombiningRules.apply(event, thread: thread, to: &image)
     case .statusRead:
       image.commit { $0.isFenced }

@@ -18,7 +18,7 @@ enum WriteBackRules: PersistenceRules {
       }
     case .fence:
       image.commit { $0.isStreamed ? $0.thread == thread : $0.flushedBy == thread }
-    case .barrier, .readBack, .statusRead, .dma, .dmaDone:
+    case .barrier, .readBack, .statusRead, .dma, .dmaDone, .peerRead, .evict:
       break
     }
   }

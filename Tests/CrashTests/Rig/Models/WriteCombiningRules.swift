@@ -13,7 +13,7 @@ enum WriteCombiningRules: PersistenceRules {
       image.update { if $0.thread == thread { $0.isFenced = true } }
     case .readBack:
       image.commit { $0.isFenced }
-    case .flush, .barrier, .statusRead, .dma, .dmaDone:
+    case .flush, .barrier, .statusRead, .dma, .dmaDone, .peerRead, .evict:
       break
     }
   }
