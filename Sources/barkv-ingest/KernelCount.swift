@@ -13,10 +13,11 @@ struct KernelCount {
   }
 
   private static func now() -> Int? {
-    guard let descriptor = try? FileDescriptor.open("/proc/self/io", .readOnly, options: .closeOnExec) else { return nil }
+    guard let descriptor = try? FileDescriptor.open(FilePath("/proc/self/io"), .readOnly, options: .closeOnExec) else { return nil }
     defer { try? descriptor.close() }
     var bytes = [UInt8](repeating: 0, count: 1024)
-    guard let count = unsafe try? bytes.withUnsafeMutableBytes({ unsafe try descriptor.read(into: $0) }) else { return nil }
+    let count = unsafe try? bytes.withUnsafeMutableBytes { buffer in unsafe try descriptor.read(into: buffer) }
+    guard let count else { return nil }
     var sum: Int?
     for line in String(decoding: bytes[..<count], as: UTF8.self).split(separator: "\n") {
       let words = line.split(separator: " ")

@@ -126,9 +126,9 @@ class PeerCopies:
 
 def reserve(machine: Machine, store: Store, key: str, length: int) -> dict:
     """Has the guest reserve a place, and answers where it is."""
-    return json.loads(machine.check(f"kvcli peer reserve {store.medium.address} {key} --length {length} --json"))
+    return json.loads(machine.check(f"kvcli peer reserve {store.medium.address} {key} {length} --json"))
 
 
 def commit(machine: Machine, store: Store, token: str, value: bytes) -> None:
     """Has the guest commit a value that may not be there yet."""
-    machine.check(f"kvcli peer commit {store.medium.address} {token} --checksum {crc32c(value):08x} --timeout 20")
+    machine.check(f"kvcli peer commit {store.medium.address} {token} --checksum {crc32c(value):08x} --timeout 20000")
