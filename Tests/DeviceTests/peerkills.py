@@ -12,17 +12,18 @@ from hostpeer import HostPeer
 from ingest import RunningIngest, read_command, reservations, run_ingest
 from machine import DeviceTestError, Machine
 from peercopies import commit, reserve
-from peerhardware import devices, limit_disk
+from peerhardware import DISK, devices, limit_disk
 from peertally import PeerTallies, PeerTally
 from peervalues import PeerContents, PeerDisk
 from peerwork import PeerWork, disk_work, edu_work
 from store import Store
 from testbed import Testbed
 
-# So slow that a kill mostly finds transfers going on: a value takes a tenth of a second.
-BYTES_PER_SECOND = 1 << 20
-# More than what a disk or a device has been told to do takes, once the disk is fast again.
-SETTLING_SECONDS = 0.5
+# So slow that a kill mostly finds transfers going on; and slower, so that they go on until it was seen what is there.
+BYTES_PER_SECOND = 1 << 19
+SLOWER = 1 << 17
+# The longest wait for what a disk or a device was told to do before the kill.
+SETTLING_SECONDS = 3
 MEDIA = ("pmr", "ivshmem")
 
 
@@ -96,23 +97,36 @@ class PeerKills:
         """
         name = work.store.medium.name
         contents, host = self._contents[name], self._hosts[name]
-        self._start(machine, work, "pmr", generator).kill()
+        running = self._start(machine, work, "pmr", generator)
+        limit_disk(machine, SLOWER)
+        running.kill()
+        before = host.snapshot()
         work.tally.store_kills += 1
-        work.note(self._running.acknowledged, contents)
+        work.note(running.acknowledged, contents)
         left = self._find_quarantine(machine, work.store, work.tally)
-        before = [host.read(place["offset"], place["length"]) for place in left]
         # What others are given meanwhile is not the peer's.
         for number in range(3):
             value = generator.randbytes(generator.randrange(1, 3000)).hex()
             machine.check(f"kvcli put {work.store.medium.address} other{number} {value}")
             contents.set(f"other{number}", value.encode())
-        limit_disk(machine, 0)
-        time.sleep(SETTLING_SECONDS)
-        late = sum(host.read(place["offset"], place["length"]) != bytes for place, bytes in zip(left, before))
+        late = self._let_settle(machine, host, [slice(each["offset"], each["offset"] + each["length"]) for each in left], before)
         work.tally.late += late
         contents.check(machine, work.store, work.tally)
         self._release(machine, work.store, left, generator)
         return len(left), late
+
+    def _let_settle(self, machine: Machine, host: HostPeer, places: list[slice], before: bytes) -> int:
+        """Lets the peer end what it was told to do, and makes sure that it has; how many of the places it wrote to."""
+        limit_disk(machine, 0)
+        deadline = time.monotonic() + SETTLING_SECONDS
+        late = 0
+        while late < len(places) and time.monotonic() < deadline:
+            time.sleep(0.1)
+            after = host.snapshot()
+            late = sum(before[place] != after[place] for place in places)
+        # From here on the disk writes no more; the other device had the time that it takes.
+        machine.check(f"echo 1 >/sys/bus/pci/devices/{DISK}/reset")
+        return late
 
     def _start(self, machine: Machine, work: PeerWork, port: str, generator: random.Random) -> RunningIngest:
         """Starts the work, and lets it come to some moment after the first value."""
@@ -172,7 +186,7 @@ class PeerKills:
         if any(place["state"] != "quarantined" for place in left):
             raise DeviceTestError(f"{store.medium.address}: not all in quarantine: {left}")
         info = json.loads(machine.check(f"kvcli info {store.medium.address} --json"))
-        if len(info["quarantined"]) != len(left):
+        if info["quarantined"] != len(left):
             raise DeviceTestError(f"{store.medium.address}: info counts {info['quarantined']}, not {len(left)}")
         tally.quarantined += len(left)
         return left
@@ -188,4 +202,3 @@ class PeerKills:
                 raise DeviceTestError(f"{store.medium.address}: {report['released']} places released, not {len(left)}")
         if still := reservations(machine, store):
             raise DeviceTestError(f"{store.medium.address}: still reserved: {still}")
-        self._contents[store.medium.name].check(machine, store, self._tallies[f"NVMe, {store.medium.name}"])
