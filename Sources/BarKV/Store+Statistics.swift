@@ -26,6 +26,7 @@ extension Store {
     result.barrierCount = medium.barrierCount
     result.mirror = medium.mirror?.statistics
     result.writeCount = writes.value
+    addPeers(to: &result)
     result.sequence = log.sequence.load(ordering: .relaxed)
     result.ownerEpoch = log.ownerEpoch
     result.indexBytes = UInt64(index.byteCount)
@@ -42,5 +43,17 @@ extension Store {
     result.largestValueBytes = log.largestValue(rooms, limit: limits.maximumValueLength)
     result.usableBytes = UsableSpace(log).liveBytes
     return result
+  }
+
+  /// What is reserved and leased.
+  private func addPeers(to result: inout StoreStatistics) {
+    let (reservations, leases) = (reservations, leases)
+    result.reservationCount = reservations.count
+    result.reservationBytes = reservations.reduce(0) { $0 + UInt64($1.reservation.length) }
+    result.quarantinedCount = reservations.count { $0.state == .quarantined }
+    result.oldestReservationSeconds = reservations.map(\.ageSeconds).max()
+    result.leaseCount = leases.count
+    result.leaseBytes = leases.reduce(0) { $0 + UInt64($1.length) }
+    result.oldestLeaseSeconds = leases.map(\.ageSeconds).max()
   }
 }

@@ -45,6 +45,13 @@ struct InfoCommand: ParsableCommand {
       ("runBytes", .count(statistics.runBytes)),
       ("runs", .integer(statistics.runCount)),
       ("tailBytes", .count(statistics.tailBytes)),
+      ("reservations", .integer(statistics.reservationCount)),
+      ("quarantined", .integer(statistics.quarantinedCount)),
+      ("reservationBytes", .count(statistics.reservationBytes)),
+      ("oldestReservationSeconds", statistics.oldestReservationSeconds.map(JSON.count) ?? .null),
+      ("leases", .integer(statistics.leaseCount)),
+      ("leaseBytes", .count(statistics.leaseBytes)),
+      ("oldestLeaseSeconds", statistics.oldestLeaseSeconds.map(JSON.count) ?? .null),
       ("keys", .integer(statistics.keyCount)),
       ("segmentBytes", .integer(statistics.segmentBytes)),
       ("segments", .integer(statistics.segmentCount)),
@@ -85,6 +92,13 @@ struct InfoCommand: ParsableCommand {
       + "device by opening"
   }
 
+  /// What is kept for peers; leases are those of an open store alone, and end with it.
+  private static func reservations(_ statistics: StoreStatistics) -> String {
+    guard let oldest = statistics.oldestReservationSeconds else { return "none" }
+    return "\(Figures.grouped(statistics.reservationCount)), \(Figures.bytes(statistics.reservationBytes)), "
+      + "\(Figures.grouped(statistics.quarantinedCount)) in quarantine, the oldest \(Figures.counted(oldest, "second")) old"
+  }
+
   /// The report for people.
   private func text(_ statistics: StoreStatistics, _ recovery: RecoveryReport) -> String {
     let capacity = statistics.capacityBytes
@@ -111,6 +125,7 @@ struct InfoCommand: ParsableCommand {
         "\(Figures.bytes(statistics.runBytes)) of the dead bytes, \(Figures.counted(statistics.runCount, "run"))"
       ),
       ("tail", "\(Figures.bytes(statistics.tailBytes)) of log since the last checkpoint"),
+      ("reservations", Self.reservations(statistics)),
       ("metadata", Figures.bytes(statistics.metadataBytes)),
       (
         "segments",

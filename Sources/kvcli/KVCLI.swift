@@ -27,7 +27,7 @@ struct KVCLI: ParsableCommand {
     subcommands: [
       CreateCommand.self, PutCommand.self, GetCommand.self, DeleteCommand.self, ExistsCommand.self, LoadCommand.self,
       DumpCommand.self, InfoCommand.self, VerifyCommand.self, RepairCommand.self, CompactCommand.self,
-      BackupCommand.self, BenchCommand.self, DevicesCommand.self, ProbeCommand.self,
+      BackupCommand.self, BenchCommand.self, DevicesCommand.self, ProbeCommand.self, PeerCommand.self,
     ]
   )
 

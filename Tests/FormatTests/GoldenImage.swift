@@ -2,7 +2,7 @@
 
 /// The image that pins the format: made by the same calls each time, from a superblock without anything random.
 ///
-/// It is committed as `Resources/golden-v2.barkv`. A build that no longer reads it, or that writes other bytes, has
+/// It is committed as `Resources/golden-v3.barkv`. A build that no longer reads it, or that writes other bytes, has
 /// changed the format.
 enum GoldenImage {
   static let size = 32 << 10

@@ -71,7 +71,7 @@ import Testing
         block[12] = 1
         if fixesChecksum { fixChecksum(&block) }
       })
-    try expect(.unsupportedVersion(found: 1, supported: 2), opening: version)
+    try expect(.unsupportedVersion(found: 1, supported: 3), opening: version)
     let features = try TemporaryFile(
       store { block, _ in
         block[24] = 4

@@ -17,7 +17,7 @@ final class ImageKeeper: MediumObserver {
     switch event {
     case .store(_, let offset, let bytes), .streamingStore(_, let offset, let bytes):
       state.withLock { $0.replaceSubrange(offset..<offset + bytes.count, with: bytes) }
-    case .flush, .fence, .barrier, .readBack, .statusRead, .dma, .dmaDone:
+    case .flush, .fence, .barrier, .readBack, .statusRead, .dma, .dmaDone, .peerRead, .evict:
       break
     }
   }

@@ -1,7 +1,7 @@
 import ArgumentParser
-import BarKV
 import CTestSupport
 
+@testable import BarKV
 @testable import CrashRig
 
 /// Judges what power cuts leave, until enough is judged.
@@ -26,6 +26,8 @@ struct CrashRigCommand: ParsableCommand {
   @Option(help: "The number of threads.") var workers: Int?
   @Option(help: "Where the images of states go that are not right.") var directory = "."
   @Option(help: "Judge the state in this file instead.") var replay: String?
+  @Option(help: "Run so many interleavings of owners and devices instead; --run says which is the first.")
+  var peers: Int?
   @Flag(help: "Go on after a failure.") var keepGoing = false
   @Flag(inversion: .prefixedNo, help: "Make failing workloads small.") var shrink = true
   @Flag(help: "Print the report as JSON.") var json = false
@@ -36,6 +38,7 @@ struct CrashRigCommand: ParsableCommand {
     if listMutants { return try MutantList.print() }
     if let replay { return try Replay(path: replay).run() }
     barkv_test_name_runs_in_signals()
+    if let peers { return try runPeers(peers) }
     var settings = Rig.Settings()
     settings.seed = seed ?? baseSeed
     settings.firstRun = firstRun
@@ -52,6 +55,16 @@ struct CrashRigCommand: ParsableCommand {
     settings.shrinks = shrink
     let report = Rig(settings).run()
     print(json ? ReportText.json(report) : ReportText.plain(report))
+    if !report.failures.isEmpty { throw ExitCode(1) }
+  }
+
+  private func runPeers(_ runs: Int) throws {
+    let seed = seed ?? baseSeed
+    let report = PeerRig(seed: seed, first: firstRun, runs: runs, workers: max(1, workers ?? processorCount())).run()
+    print("\(report.text); \((report.seconds * 10).rounded() / 10) s, seed \(seed)")
+    for failure in report.failures {
+      print("FAILED: \(failure)\n  again: crashrig --seed \(seed) --peers 1 --run N")
+    }
     if !report.failures.isEmpty { throw ExitCode(1) }
   }
 

@@ -72,8 +72,8 @@ enum MediumEvent: Sendable, Equatable {
   case peerRead(site: MediumSite, range: Range<Int>)
   /// The lines of a range were taken out of this processor's caches.
   case evict(site: MediumSite, range: Range<Int>)
-  /// Another device begins to write a range by itself.
-  case dma(offset: Int, length: Int, identifier: UInt64)
+  /// Another device has written some of what it was told to, by itself. Its pieces come in any order.
+  case dma(offset: Int, bytes: [UInt8], identifier: UInt64)
   /// That device says that it is done.
   case dmaDone(identifier: UInt64)
 }

@@ -19,7 +19,9 @@ public struct ScatterList: RandomAccessCollection, Sendable, Hashable {
     self.pieceLength = Swift.max(1, pieceLength)
   }
 
+  /// The index of the first piece.
   public var startIndex: Int { 0 }
+  /// The index behind the last piece.
   public var endIndex: Int { range.length == 0 ? 0 : (range.length - 1) / pieceLength + 1 }
 
   /// - Precondition: `index` is one of the list's.

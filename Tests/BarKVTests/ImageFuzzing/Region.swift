@@ -27,9 +27,10 @@ final class Region: MediumObserver {
 
   func observe(_ event: MediumEvent) throws(StoreError) {
     switch event {
-    case .store(_, let offset, let content), .streamingStore(_, let offset, let content):
+    case .store(_, let offset, let content), .streamingStore(_, let offset, let content),
+      .dma(let offset, let content, _):
       bytes.withLock { unsafe $0.withUnsafeMutableBytes { unsafe $0.overwrite(content, at: offset) } }
-    case .flush, .fence, .barrier, .readBack, .statusRead, .dma, .dmaDone:
+    case .flush, .fence, .barrier, .readBack, .statusRead, .dmaDone, .peerRead, .evict:
       break
     }
   }

@@ -42,7 +42,7 @@ final class PendingLines: MediumObserver {
         if domain != .pmrStatusRead { state.fenced = [] }
       case .statusRead:
         if domain == .pmrStatusRead { state.fenced = [] }
-      case .flush, .dma, .dmaDone:
+      case .flush, .dma, .dmaDone, .peerRead, .evict:
         break
       }
     }

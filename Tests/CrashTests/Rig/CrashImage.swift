@@ -34,7 +34,9 @@ struct CrashImage {
   // MARK: For the rules
 
   /// Adds what a store has brought.
-  mutating func add(_ bytes: [UInt8], at offset: Int, thread: Int, isStreamed: Bool) {
+  ///
+  /// - Parameter isFenced: whether it has left its writer: what a device wrote is in nobody's write buffers.
+  mutating func add(_ bytes: [UInt8], at offset: Int, thread: Int, isStreamed: Bool, isFenced: Bool = false) {
     let granule = granule
     var position = 0
     while position < bytes.count {
@@ -46,7 +48,7 @@ struct CrashImage {
         pendingAt[place] += 1
         units.append(
           PendingUnit(
-            offset: offset + position, value: value, thread: thread, isStreamed: isStreamed,
+            offset: offset + position, value: value, thread: thread, isFenced: isFenced, isStreamed: isStreamed,
             group: fences[thread, default: 0]))
         version += 1
       }

@@ -11,6 +11,8 @@ enum RunEvent: Sendable {
   case begin(TrackedOperation)
   /// The call has returned.
   case acknowledge(operation: Int, OperationResult)
+  /// A reservation is made or ended, or about to be.
+  case reservation(ReservationEvent)
 }
 
 /// Keeps every event of a medium and of its users.
@@ -24,6 +26,8 @@ final class EventRecorder: MediumObserver {
   }
 
   private let state = Locked(State())
+  /// Called when the store is about to look at what a peer wrote.
+  let look = Hook()
   /// Makes threads meet: at each event it may hold its thread up for a moment.
   private let jitter: Jitter?
 
@@ -34,6 +38,7 @@ final class EventRecorder: MediumObserver {
   func observe(_ event: MediumEvent) throws(StoreError) {
     append(.medium(event, thread: Int(barkv_thread_slot())))
     jitter?.pause(at: event)
+    if case .peerRead = event { look() }
   }
 
   func observe(load range: Range<Int>) {

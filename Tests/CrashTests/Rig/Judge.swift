@@ -158,6 +158,7 @@ final class Judge {
       guard store.recovery.damage.allSatisfy({ oracle.mayBeMissing && $0.kind == .superblock }) else {
         throw failure("the cut looks like damage: \(store.recovery.damage)")
       }
+      if let fault = oracle.reservations?.fault(store.openReservations) { throw failure(fault) }
       guard store.recovery.wasClosed || !oracle.isClosed else { throw failure("the close is forgotten") }
       if let fault = contents.fault { throw failure(fault) }
       return Opened(
@@ -212,7 +213,8 @@ final class Judge {
 
   /// `verify` finds nothing, and what recovery leaves opens as the same, with nothing more lost or in use.
   private func openTwice(_ opened: Opened) throws {
-    let oracle = Oracle(allowed: [opened.digest])
+    let oracle = Oracle(
+      allowed: [opened.digest], reservations: ReservationLedger(open: opened.store.openReservations))
     let report = try opened.store.verify()
     guard report.isSound else {
       throw RigFailure(
@@ -296,6 +298,7 @@ final class Judge {
           var oracle = oracle(checker)
           oracle.isClosed = closes
           try judgeNested(image, oracle, number: number, seed: seed &+ UInt64(round))
+        case .reservation: break
         case .medium(let event, let thread):
           if event.isCrashPoint, image.version != judged, !image.units.isEmpty {
             judged = image.version
@@ -319,7 +322,9 @@ final class Judge {
       }
       image.apply(event, thread: thread)
     }
-    let decided = Oracle(allowed: [opened.digest], inFlight: "nothing since a process was killed")
+    let decided = Oracle(
+      allowed: [opened.digest], inFlight: "nothing since a process was killed",
+      reservations: ReservationLedger(open: opened.store.openReservations))
     try judgeNested(image, decided, number: 1, seed: seed)
   }
 

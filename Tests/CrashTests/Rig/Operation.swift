@@ -12,6 +12,12 @@ enum Operation: Sendable, Hashable {
   case deferredDelete(key: Int)
   case persist
   case read(key: Int)
+  /// Reserves, has a device write the value in pieces as the seed says, commits.
+  case peerPut(key: Int, value: [UInt8], seed: UInt64)
+  /// Reserves, has a device write some of the value, and leaves it at that.
+  case peerReserve(key: Int, value: [UInt8], seed: UInt64)
+  /// Ends the oldest reservation: has a device write the value, as far as there is room for it, and commits; or abandons it.
+  case peerFinish(value: [UInt8], seed: UInt64, commits: Bool)
   /// What the store does by itself, asked for.
   case checkpoint
   case compact
@@ -28,8 +34,8 @@ enum Operation: Sendable, Hashable {
   /// Whether several threads may call it at once.
   var isConcurrent: Bool {
     switch self {
-    case .put, .delete, .batch, .compareAndSwap, .read, .checkpoint, .compact: true
-    case .deferredPut, .deferredDelete, .persist, .reopen, .restart: false
+    case .put, .delete, .batch, .compareAndSwap, .read, .checkpoint, .compact, .peerPut: true
+    case .peerReserve, .peerFinish, .deferredPut, .deferredDelete, .persist, .reopen, .restart: false
     }
   }
 }
@@ -47,6 +53,9 @@ extension Operation: CustomStringConvertible {
     case .deferredPut(let key, let value): "deferredPut(\(key), \(length(value)))"
     case .deferredDelete(let key): "deferredDelete(\(key))"
     case .persist: "persist"
+    case .peerPut(let key, let value, _): "peerPut(\(key), \(length(value)))"
+    case .peerReserve(let key, let value, _): "peerReserve(\(key), \(length(value)))"
+    case .peerFinish(let value, _, let commits): commits ? "peerFinish(\(length(value)))" : "peerFinish(abandons)"
     case .read(let key): "read(\(key))"
     case .checkpoint: "checkpoint"
     case .compact: "compact"

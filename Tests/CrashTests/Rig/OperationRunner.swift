@@ -4,8 +4,8 @@ import Synchronization
 
 /// Carries operations out on a store and records when each begins and what it answers.
 final class OperationRunner: Sendable {
-  private let recorder: EventRecorder
-  private let table: Locked<ValueTable>
+  let recorder: EventRecorder
+  let table: Locked<ValueTable>
   private let next = Atomic<Int>(0)
 
   init(recorder: EventRecorder, table: Locked<ValueTable>) {
@@ -69,6 +69,12 @@ final class OperationRunner: Sendable {
       try call(.single, [.read(key: key)], operation) { () throws(StoreError) in
         .found(number(try store.get(name(key))))
       }
+    case .peerPut(let key, let value, let seed):
+      try peerPut(key, value, seed: seed, operation, store)
+    case .peerReserve(let key, let value, let seed):
+      try peerReserve(key, value, seed: seed, store)
+    case .peerFinish(let value, let seed, let commits):
+      try peerFinish(value, seed: seed, commits: commits, operation, store)
     case .reopen:
       try call(.persist, [], operation) { () throws(StoreError) in
         try store.close()
@@ -84,14 +90,14 @@ final class OperationRunner: Sendable {
     }
   }
 
-  private func name(_ key: Int) -> [UInt8] { table.withLock { $0.keys[key] } }
+  func name(_ key: Int) -> [UInt8] { table.withLock { $0.keys[key] } }
 
-  private func number(_ value: [UInt8]?) -> Int {
+  func number(_ value: [UInt8]?) -> Int {
     guard let value else { return -1 }
     return table.withLock { $0.number(of: value) }
   }
 
-  private func call(
+  func call(
     _ kind: TrackedOperation.Kind, _ steps: [OperationStep], _ operation: Operation,
     _ body: () throws(StoreError) -> OperationResult
   ) throws(StoreError) {

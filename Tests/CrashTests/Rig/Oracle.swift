@@ -8,11 +8,16 @@ struct Oracle {
   var isClosed = false
   /// For a failure's message.
   var inFlight = ""
+  /// The reservations that are open; `nil` where nobody keeps account of them.
+  var reservations: ReservationLedger?
 
   /// Stands for the oracle where states are told apart.
   var identity: UInt64 {
     // No digest counts for nothing, that of an empty store neither.
-    allowed.reduce(mayBeMissing ? 1 : isClosed ? 2 : 0) { $0 &+ (CrashImage.mix(64, $1) | 1) &* 0x2545_F491_4F6C_DD1D }
+    let name = reservations?.identity ?? 0
+    return allowed.reduce(name &+ (mayBeMissing ? 1 : isClosed ? 2 : 0)) {
+      $0 &+ (CrashImage.mix(64, $1) | 1) &* 0x2545_F491_4F6C_DD1D
+    }
   }
 }
 

@@ -16,6 +16,7 @@ final class RigRun {
   /// The number of a close that was begun last; and whether it was answered, and nothing has happened since.
   private var closing = -1
   private var isClosed = false
+  private var reservations = ReservationLedger()
 
   init(
     seed: UInt64, model: PersistenceModel, workload: Workload, effort: Judge.Effort, checkLoads: Bool = false,
@@ -106,6 +107,7 @@ final class RigRun {
   private func open(_ store: inout Store) throws {
     store = try Recovery.open(medium(), path: "memory", access: .readWrite, options: workload.shape.options)
     guard store.recovery.damageCount == 0 else { throw failure("damage without a cut: \(store.recovery.damage)") }
+    if let fault = reservations.fault(store.openReservations) { throw failure("without a cut: \(fault)") }
     try process(recorder.take())
     try compare(store)
     try judgeNow()
@@ -140,6 +142,11 @@ final class RigRun {
         try checker?.acknowledge(operation, result)
         isClosed = operation == closing && result == .done
         try judgeNow()
+      case .reservation(let event):
+        reservations.note(event)
+        // What was answered holds from here on.
+        if case .reserved = event { try judgeNow() }
+        if case .ended = event { try judgeNow() }
       case .medium(let event, let thread):
         isClosed = false
         if event.isCrashPoint, image.version != judged { try judgeNow() }
@@ -152,6 +159,7 @@ final class RigRun {
     judged = image.version
     var oracle = checker.map { judge.oracle($0) } ?? Oracle(allowed: [0], mayBeMissing: true, inFlight: "create")
     oracle.isClosed = isClosed
+    oracle.reservations = reservations
     try judge.judge(image, oracle: oracle, seed: seed &+ UInt64(image.version) &* 0x9E37_79B9)
   }
 

@@ -26,7 +26,8 @@ struct StoreSummary {
         let value = try unsafe store.log.value(ofRecordAtLine: line, verifying: true)
         unsafe digest &+= ValueTable.digest(key: key, value: value)
         keyCount += 1
-        let isExtent = store.isExtent(keyLength: key.count, valueLength: value.count)
+        // What a peer wrote is in an extent however short it is.
+        let isExtent = store.log.extentReference(ofRecordAtLine: line) != nil
         let lines = Record.lines(
           keyLength: key.count, valueLength: isExtent ? ExtentReference.encodedBytes : value.count)
         liveLines += lines
@@ -39,12 +40,18 @@ struct StoreSummary {
         }
       }
     }
+    for entry in store.log.reservations.all {
+      live[geometry.segment(at: entry.recordOffset), default: 0] += entry.recordLines
+      let place = entry.record.offset..<entry.record.offset + roundUp(entry.record.length, to: lineSize)
+      if loads.contains(where: { $0.overlaps(place) }) { fault = "a value stands where a peer may write" }
+    }
     check(store, live: live)
   }
 
   /// Compares the store's figures with a fresh count.
   private mutating func check(_ store: Store, live: [Int: Int]) {
     let geometry = store.superblock.geometry
+    let reserved = Set(store.log.reservations.all.map { geometry.segment(at: $0.record.offset) })
     freeSegments = store.log.space.freeCount
     if store.count != keyCount { fault = "\(keyCount) keys, \(store.count) counted" }
     if store.log.liveLines != liveLines { fault = "\(liveLines) live lines, \(store.log.liveLines) counted" }
@@ -59,6 +66,9 @@ struct StoreSummary {
         checkDead(store, segment, live: live[segment] ?? 0, header: Geometry.segmentHeaderBytes / lineSize)
         if store.log.segments.used(segment) * lineSize <= Geometry.segmentHeaderBytes { blankSegments += 1 }
       case .extents:
+        if store.log.segments.hasPending(segment) != reserved.contains(segment) {
+          fault = "segment \(segment) is kept for extents that nobody writes, or not for those that are reserved"
+        }
         span = unsafe max(1, Int(store.log.segments[segment].pointee.span))
         used += span
         checkDead(store, segment, live: live[segment] ?? 0, header: geometry.extentStart / lineSize)

@@ -136,6 +136,8 @@ struct OperationSource {
       if !isConcurrent, chance(1, in: 10) {
         for _ in 0..<number(in: 1...(chance(1, in: 3) ? 14 : 4)) { operations.append(deferred()) }
         operations.append(chance(3, in: 4) ? .persist : write())
+      } else if chance(1, in: 10) {
+        operations.append(peer(isConcurrent))
       } else if isConcurrent, chance(2, in: 5) {
         operations.append(.read(key: key(isConcurrent)))
       } else if chance(1, in: isConcurrent ? 24 : 12) {
@@ -153,6 +155,18 @@ struct OperationSource {
   mutating func batchOfAll() -> Operation {
     serial &+= 1
     return .batch((0..<shape.keys).map { Operation.Change(key: $0, value: [serial, UInt8($0), 0]) })
+  }
+
+  /// What devices do; threads use theirs up at once.
+  private mutating func peer(_ isConcurrent: Bool) -> Operation {
+    let seed = generator.next()
+    var value = value()
+    if value.isEmpty { value = [serial] }
+    return switch isConcurrent ? 0 : number(in: 0...5) {
+    case 0, 1: .peerPut(key: key(isConcurrent), value: value, seed: seed)
+    case 2, 3: .peerReserve(key: key(false), value: value, seed: seed)
+    default: .peerFinish(value: value, seed: seed, commits: chance(1, in: 2))
+    }
   }
 
   /// Threads meet on few keys.

@@ -10,11 +10,13 @@ enum FileRules: PersistenceRules {
     switch event {
     case .store(_, let offset, let bytes), .streamingStore(_, let offset, let bytes):
       image.add(bytes, at: offset, thread: thread, isStreamed: false)
+    case .dma(let offset, let bytes, _):
+      image.add(bytes, at: offset, thread: thread, isStreamed: false, isFenced: true)
     case .fence:
       image.update { if $0.thread == thread { $0.isFenced = true } }
     case .barrier(_, let range):
       image.commit { $0.isFenced && range.contains($0.offset) }
-    case .flush, .readBack, .statusRead, .dma, .dmaDone, .peerRead, .evict:
+    case .flush, .readBack, .statusRead, .dmaDone, .peerRead, .evict:
       break
     }
   }

@@ -10,11 +10,13 @@ enum UncachedRules: PersistenceRules {
     switch event {
     case .store(_, let offset, let bytes), .streamingStore(_, let offset, let bytes):
       image.add(bytes, at: offset, thread: thread, isStreamed: false)
+    case .dma(let offset, let bytes, _):
+      image.add(bytes, at: offset, thread: thread, isStreamed: false, isFenced: true)
     case .fence:
       image.update { if $0.thread == thread { $0.isFenced = true } }
     case .readBack:
       image.commit { $0.isFenced }
-    case .flush, .barrier, .statusRead, .dma, .dmaDone, .peerRead, .evict:
+    case .flush, .barrier, .statusRead, .dmaDone, .peerRead, .evict:
       break
     }
   }

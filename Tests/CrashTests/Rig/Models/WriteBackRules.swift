@@ -11,6 +11,8 @@ enum WriteBackRules: PersistenceRules {
       image.add(bytes, at: offset, thread: thread, isStreamed: false)
     case .streamingStore(_, let offset, let bytes):
       image.add(bytes, at: offset, thread: thread, isStreamed: true)
+    case .dma(let offset, let bytes, _):
+      image.add(bytes, at: offset, thread: thread, isStreamed: false, isFenced: true)
     case .flush(_, let range):
       let lines = range.lowerBound / lineSize..<(range.upperBound + lineSize - 1) / lineSize
       image.update { unit in
@@ -18,7 +20,7 @@ enum WriteBackRules: PersistenceRules {
       }
     case .fence:
       image.commit { $0.isStreamed ? $0.thread == thread : $0.flushedBy == thread }
-    case .barrier, .readBack, .statusRead, .dma, .dmaDone, .peerRead, .evict:
+    case .barrier, .readBack, .statusRead, .dmaDone, .peerRead, .evict:
       break
     }
   }
