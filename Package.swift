@@ -60,6 +60,12 @@ let otherTests: [Target] = [
   .testTarget(
     name: "FormatTests", dependencies: ["BarKV"], exclude: ["Resources"], swiftSettings: strict),
   .testTarget(name: "CLITests", dependencies: ["BarKV", "kvcli"], swiftSettings: strict),
+  .testTarget(
+    name: "PeerDevicesTests",
+    dependencies: [
+      "BarKV", "PeerDevices", "barkv-ingest", .product(name: "SystemPackage", package: "swift-system"),
+    ],
+    swiftSettings: strict),
 ]
 
 let package = Package(

@@ -27,6 +27,8 @@ struct BarKVIngest: ParsableCommand {
     subcommands: [ReadCommand.self, WriteCommand.self, CopyCommand.self])
 
   static func main() {
+    // A reader of the output that goes is an error like others: the places on their way are to be given up.
+    Platform.ignoreBrokenPipes()
     do {
       var command = try parseAsRoot()
       try command.run()

@@ -70,7 +70,8 @@ final class TransferList: Sequence, IteratorProtocol {
   static func validate(_ arguments: [String], withBlocks: Bool) throws {
     guard arguments != ["-"] else { return }
     for argument in arguments where BlockTransfer(argument, withBlocks: withBlocks) == nil {
-      throw ValidationError("“\(argument)” is not \(withBlocks ? "KEY:FIRST:BLOCKS" : "KEY:FIRST"), with numbers at its end")
+      throw ValidationError(
+        "“\(argument)” is not \(withBlocks ? "KEY:FIRST:BLOCKS" : "KEY:FIRST"), with numbers at its end")
     }
   }
 }

@@ -29,18 +29,21 @@ struct Failure: Error {
     case .noSuchDevice: noInput
     case .busy: busy
     case .invalidRequest: usage
+    case .commandFailed(_, NVMeStatus.mediaError, NVMeStatus.compareFailure): corrupt
     case .unusable, .timedOut, .gone, .controllerFailed, .commandFailed, .system: inputOutput
     }
   }
 
   private static func status(of error: StoreError) -> Int32 {
     switch error {
-    case .invalidAddress, .unsupportedMedium, .invalidOption, .invalidSize, .invalidKeyLength, .valueTooLarge: usage
-    case .notAStore, .wrongByteOrder, .unsupportedVersion, .unsupportedFeatures, .sizeMismatch, .corrupt, .damagedRecord,
-      .damagedIndex:
+    case .invalidAddress, .unsupportedMedium, .invalidOption, .invalidSize, .invalidKeyLength, .valueTooLarge,
+      .invalidReservation:
+      usage
+    case .notAStore, .wrongByteOrder, .unsupportedVersion, .unsupportedFeatures, .sizeMismatch, .corrupt,
+      .damagedRecord, .damagedIndex:
       corrupt
     case .noSuchStore, .noSuchDevice: noInput
-    case .full: cannotCreate
+    case .full, .tooManyReservations: cannotCreate
     case .busy: busy
     default: inputOutput
     }

@@ -13,7 +13,8 @@ struct KernelCount {
   }
 
   private static func now() -> Int? {
-    guard let descriptor = try? FileDescriptor.open(FilePath("/proc/self/io"), .readOnly, options: .closeOnExec) else { return nil }
+    let path = FilePath("/proc/self/io")
+    guard let descriptor = try? FileDescriptor.open(path, .readOnly, options: .closeOnExec) else { return nil }
     defer { try? descriptor.close() }
     var bytes = [UInt8](repeating: 0, count: 1024)
     let count = unsafe try? bytes.withUnsafeMutableBytes { buffer in unsafe try descriptor.read(into: buffer) }

@@ -23,7 +23,9 @@ struct StagedReader {
     for transfer in transfers {
       let length = try transfer.byteCount(in: namespace)
       let staging: StagingArea
-      if let area, area.range.length >= length { staging = area } else {
+      if let area, area.range.length >= length {
+        staging = area
+      } else {
         staging = try StagingArea(length, in: controller.memory)
         area = staging
       }

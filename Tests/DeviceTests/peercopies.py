@@ -66,6 +66,9 @@ class PeerCopies:
         if report["copiedBytes"] != value.byte_count:
             raise DeviceTestError(f"of {value.byte_count} copied bytes {report['copiedBytes']} were counted")
         contents.set(value.key, self._disk.value(value))
+        print(
+            f"  {store.medium.address}: copied through memory, {value.byte_count:,} bytes are counted as "
+            f"{report['copiedBytes']:,}", flush=True)
 
     def _expect(
         self, store: Store, report: dict, transfers: int, total: int, trace: TransferTrace, least: int

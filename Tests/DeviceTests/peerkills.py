@@ -20,7 +20,7 @@ from store import Store
 from testbed import Testbed
 
 # So slow that a kill mostly finds transfers going on; and slower, so that they go on until it was seen what is there.
-BYTES_PER_SECOND = 1 << 19
+BYTES_PER_SECOND = 1 << 21
 SLOWER = 1 << 17
 # The longest wait for what a disk or a device was told to do before the kill.
 SETTLING_SECONDS = 3

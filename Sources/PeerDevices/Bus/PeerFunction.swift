@@ -29,6 +29,11 @@ public struct PeerFunction: Sendable {
     _ address: PCIAddress, unbindingDriver: Bool, sysfs: String = "/sys"
   ) throws(PeerError) -> PeerFunction {
     var found = try find(address, sysfs: sysfs)
+    if let group = found.iommuGroup, IOMMU.translates(group, sysfs: sysfs) {
+      throw .unusable(
+        "\(address)", reason: "an IOMMU (group \(group)) translates the addresses that it uses",
+        remedy: "start the machine with iommu=pt, or drive the device by VFIO")
+    }
     if let driver = found.driver {
       guard unbindingDriver else {
         throw .unusable(

@@ -40,7 +40,8 @@ extension NVMeController {
         try fillQueue()
         deadline = Deadline(milliseconds: commandMilliseconds)
       } else if !deadline.goesOn() {
-        throw .timedOut("a \(transfer.operation.rawValue) of \(transfer.byteCount) bytes", milliseconds: commandMilliseconds)
+        throw .timedOut(
+          "a \(transfer.operation.rawValue) of \(transfer.byteCount) bytes", milliseconds: commandMilliseconds)
       }
     }
   }

@@ -96,15 +96,7 @@ public final class NVMeController {
     // A full queue has one entry that is free.
     slots = Array(repeating: nil, count: entries - 1)
     lists = try memory.allocate(NVMePages.pageBytes * (entries - 1))
-    try Self.start(registers, capabilities, admin)
-    let page = page
-    let admin = admin
-    try Self.run(.identify(structure: 1, namespace: 0, page: page.busAddress), on: admin, "Identify")
-    identity = Self.identity(page, largest: Self.largestChunk)
-    try Self.run(
-      .createCompletionQueue(1, entries: entries, at: queue.completionAddress), on: admin, "Create I/O CQ")
-    try Self.run(
-      .createSubmissionQueue(1, entries: entries, at: queue.submissionAddress), on: admin, "Create I/O SQ")
+    identity = try Self.bringUp(registers, capabilities, admin, queue, page)
   }
 
   deinit {
@@ -140,6 +132,26 @@ public final class NVMeController {
   }
 
   // MARK: Steps
+
+  /// Enables the controller and makes its I/O queues; where that fails it is stopped again.
+  private static func bringUp(
+    _ registers: NVMeRegisters, _ capabilities: NVMeRegisters.Capabilities, _ admin: NVMeQueuePair,
+    _ queue: NVMeQueuePair, _ page: DeviceMemory.Piece
+  ) throws(PeerError) -> Identity {
+    do throws(PeerError) {
+      try start(registers, capabilities, admin)
+      try run(.identify(structure: 1, namespace: 0, page: page.busAddress), on: admin, "Identify")
+      let identity = identity(page, largest: largestChunk)
+      try run(
+        .createCompletionQueue(1, entries: queue.entries, at: queue.completionAddress), on: admin, "Create I/O CQ")
+      try run(
+        .createSubmissionQueue(1, entries: queue.entries, at: queue.submissionAddress), on: admin, "Create I/O SQ")
+      return identity
+    } catch {
+      try? stop(registers, capabilities)
+      throw error
+    }
+  }
 
   /// Resets the controller.
   private static func stop(
