@@ -27,7 +27,7 @@ struct NVMePages: Sendable, Equatable {
         throw .invalidRequest("a piece of memory at \(hex(range.start)) ends inside a page, and more follows")
       }
       // Each page is an entry, so a range is counted before it is gone through.
-      guard (end - 1) / page - range.start / page < UInt64(Self.listEntries) else {
+      guard (end - 1) / page - range.start / page <= UInt64(Self.listEntries) else {
         throw .invalidRequest("\(range.length) bytes are more than a list of pages takes")
       }
       entries.append(range.start)
