@@ -26,6 +26,8 @@ CRASH_BUILD := BARKV_CRASH_RIG=1 $(SWIFT) build -c release -Xswiftc -enable-test
 CRASH_RIG := .build-crash/release/crashrig --directory .build-crash
 # Different states that `make test` judges: a minute or so on two processors.
 CRASH_STATES ?= 400000
+# Interleavings of owners and devices.
+PEER_RUNS ?= 10000
 crash: SECONDS ?= 600
 
 # How often the emulated machine is killed, and what decides the moments; `make test-device CYCLES=100 SEED=…`.
@@ -60,6 +62,7 @@ test: setup lint ## check the formatting, build everything, run all tests
 	$(SWIFT) test
 	$(CRASH_BUILD)
 	$(CRASH_RIG) --states $(CRASH_STATES)
+	$(CRASH_RIG) --peers $(PEER_RUNS)
 
 crash: setup ## judge what power cuts leave, for SECONDS=600 or as long as you say
 	$(CRASH_BUILD)

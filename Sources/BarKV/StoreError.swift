@@ -59,7 +59,8 @@ public enum StoreError: Error, Sendable, Equatable {
   case noSuchReservation(String)
   /// Another call commits or abandons the reservation, or has its memory.
   case reservationInUse(String)
-  /// A peer's word alone does not prove that its data has arrived on this medium.
+  /// What was given does not prove that a peer's data is there: its word alone on a device's memory; or, where the machine was
+  /// started since the reservation, anything but a checksum.
   case peerUnverified
   /// Not all of what a peer was to write has arrived.
   case peerDataIncomplete(String)
@@ -144,8 +145,8 @@ extension StoreError: CustomStringConvertible {
     case .reservationInUse(let token):
       "The reservation \(token) is being written, committed or abandoned by another call: wait for that."
     case .peerUnverified:
-      "On a device's memory a peer's data may arrive after its word that it is done: commit with its checksum, a trailer, a "
-        + "read-back, or by your own word that all of it is there."
+      "That does not prove that all of the peer's data is there: on a device's memory it may arrive after the peer's word, and "
+        + "after a restart some may be lost. Commit with its checksum, or by your own word that all of it is there."
     case .peerDataIncomplete(let what):
       "Not all of the peer's data has arrived (\(what)): the reservation stays; commit again once it has, or abandon it."
     case .full:

@@ -93,6 +93,9 @@ public struct StoreOptions: Sendable {
   /// Where sysfs is mounted, by which devices are found and brought up. Default: `/sys`; tests give a tree of their own.
   public var sysfs: String = "/sys"
 
+  /// Since when the machine is running.
+  var bootIdentity = BarKV.bootIdentity()
+
   /// Default settings.
   public init() {}
 

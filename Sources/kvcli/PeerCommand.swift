@@ -200,7 +200,7 @@ struct PeerListCommand: ParsableCommand {
     abstract: "List the reservations that are open.",
     discussion: """
       Opens the store for reading only. All that it finds are in quarantine: whoever made them has ended, and their places \
-      are kept until they are committed or abandoned. With --json a line for each.
+      are kept until they are committed or abandoned.
       """)
 
   @OptionGroup var target: StoreArgument
@@ -211,20 +211,33 @@ struct PeerListCommand: ParsableCommand {
 
   func run() throws {
     let found = try target.withStore(.readOnly, addresses) { store in store.reservations }
-    for info in found {
-      try Console.report(asJSON: report.json) {
-        .object(
-          info.reservation.members + [
-            ("state", .string(info.state.rawValue)), ("created", .count(info.created)),
-            ("ageSeconds", .count(info.ageSeconds)),
-          ])
-      } text: {
-        "\(info.reservation.token) “\(Console.shown(info.reservation.key))” "
-          + "\(Figures.counted(info.reservation.length, "byte")) at offset \(info.reservation.offset), "
-          + "address \(info.reservation.address?.description ?? "unknown"), \(info.state.rawValue), "
-          + "\(Figures.counted(info.ageSeconds, "second")) old\n"
-      }
+    try Console.report(asJSON: report.json) {
+      .object([
+        ("store", .string(target.store.description)),
+        ("reservations", .array(found.map(Self.json))),
+      ])
+    } text: {
+      found.map(Self.text).joined()
     }
+  }
+
+  /// A reservation for programs.
+  private static func json(_ info: ReservationInfo) -> JSON {
+    .object(
+      info.reservation.members + [
+        ("state", .string(info.state.rawValue)), ("mayHaveLostData", .boolean(info.mayHaveLostData)),
+        ("created", .count(info.created)),
+        ("ageSeconds", .count(info.ageSeconds)),
+      ])
+  }
+
+  /// A reservation for people.
+  private static func text(_ info: ReservationInfo) -> String {
+    let reservation = info.reservation
+    return
+      "\(reservation.token) “\(Console.shown(reservation.key))” \(Figures.counted(reservation.length, "byte")) at offset "
+      + "\(reservation.offset), address \(reservation.address?.description ?? "unknown"), \(info.state.rawValue), "
+      + "\(Figures.counted(info.ageSeconds, "second")) old\n"
   }
 }
 

@@ -36,6 +36,7 @@ enum GoldenImage {
     var options = StoreOptions()
     options.maximumLanes = 1
     options.maintainsInBackground = false
+    options.bootIdentity = 0x0102_0304_0506_0708
     let blank = [UInt8](repeating: 0, count: size)
     let image = ImageKeeper(blank)
     let medium = try Medium.memory(image: blank, observer: image)
@@ -58,6 +59,8 @@ enum GoldenImage {
     try store.put((0..<1500).map { UInt8(truncatingIfNeeded: $0 * 7) }, for: "extent")
     // Enough to seal the first segment and open a second. The index of the first half is in a run, the rest in the tail.
     for number in 0..<12 { try store.put([UInt8](repeating: UInt8(number), count: 100), for: "filler/\(number)") }
+    // Open at the cut, so that the checkpoint names it.
+    _ = try store.reserve(100, key: key("reserved"), alignment: 64, created: 1_700_000_001)
     try store.checkpoint()
     for number in 12..<24 { try store.put([UInt8](repeating: UInt8(number), count: 100), for: "filler/\(number)") }
     try store.close()

@@ -91,16 +91,17 @@ import Testing
     let area = 1024
     #expect(image[area..<area + 4].elementsEqual(Array("BKVM".utf8)))
     let length = Int(number(UInt32.self, image, area + 8))
-    #expect(length == 128 + 8 * (1 + 1 + 14) + 16 * 1)
+    #expect(length == 128 + 8 * (1 + 1 + 14) + 16 * (1 + 1))
     #expect(number(UInt32.self, image, area + 12) == 1)
     #expect(number(UInt64.self, image, area + 16) == 4)
     #expect(number(UInt64.self, image, area + 24) == 1)
     // One segment was open at the close.
     #expect(number(UInt32.self, image, area + 44) == 1)
     #expect(number(UInt32.self, image, area + 128) == 4)
-    // The checkpoint: three generations, 24 sequence numbers, 20 keys in 64 lines, one run, one segment open at the cut.
-    #expect(number(UInt64.self, image, area + 48) == 1 << 32 | 3)
-    #expect(number(UInt64.self, image, area + 56) == 24)
+    // The checkpoint: four generations, one of them a token's, 25 sequence numbers, 20 keys in 64 lines, one run, one segment
+    // open at the cut.
+    #expect(number(UInt64.self, image, area + 48) == 1 << 32 | 4)
+    #expect(number(UInt64.self, image, area + 56) == 25)
     #expect(number(UInt64.self, image, area + 64) == 20)
     #expect(number(UInt64.self, image, area + 72) == 64)
     #expect(number(UInt64.self, image, area + 80) == 1)
@@ -114,9 +115,35 @@ import Testing
     #expect(uses[0] >> 31 & 0x7FFF_FFFF == 32)
     // The run, and the generation of its segment.
     #expect(number(UInt64.self, image, area + 256) == 10368)
-    #expect(number(UInt64.self, image, area + 264) == 1 << 32 | 4)
+    #expect(number(UInt64.self, image, area + 264) == 1 << 32 | 5)
     let salt = CRC32C.of(image[72..<80], seed: number(UInt32.self, image, area))
     #expect(number(UInt32.self, image, area + 4) == CRC32C.of(image[area + 8..<area + length], seed: salt))
+  }
+
+  @Test func reservation() throws {
+    let image = try committed()
+    let area = 1024
+    #expect(number(UInt32.self, image, area + 100) == 1)
+    let length = Int(number(UInt32.self, image, area + 8))
+    let record = Int(number(UInt64.self, image, area + length - 16))
+    let segment = 4096 + (record - 4096) / 2048 * 2048
+    #expect(number(UInt64.self, image, area + length - 8) == number(UInt64.self, image, segment + 16))
+    // Its record: the key, then the token's number, where the value goes, and when it was made.
+    #expect(number(UInt16.self, image, record + 8) == 8)
+    #expect(number(UInt16.self, image, record + 10) & 0x7FFF == 6 << 12 | 48)
+    #expect(image[record + 12..<record + 20].elementsEqual(Array("reserved".utf8)))
+    let content = record + 20
+    #expect(number(UInt64.self, image, content) == 1 << 32 | 4)
+    let extent = Int(number(UInt64.self, image, content + 8))
+    let home = 4096 + (extent - 4096) / 2048 * 2048
+    #expect(extent % 64 == 0 && image[home + 8] == 2)
+    #expect(number(UInt64.self, image, content + 16) == number(UInt64.self, image, home + 16))
+    #expect(number(UInt32.self, image, content + 24) == 100)
+    #expect(number(UInt32.self, image, content + 28) == 1)
+    #expect(number(UInt64.self, image, content + 32) == 1_700_000_001)
+    #expect(number(UInt64.self, image, content + 40) == 0x0102_0304_0506_0708)
+    #expect(image[content + 48..<record + 128].allSatisfy { $0 == 0 })
+    #expect(image[extent + 64..<extent + 128].allSatisfy { $0 == 0 })
   }
 
   @Test func run() throws {

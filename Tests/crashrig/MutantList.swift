@@ -11,27 +11,33 @@ enum MutantList {
   ]
 
   /// Prints a mutant a line: its name, and the models under which the store does anything else for it;
-  /// `tests` are those that need no rig.
+  /// `peers` are interleavings of owners and devices, `tests` are those that need no rig.
   static func print() throws {
     #if BARKV_MUTANTS
       for fault in MediumFault.allCases {
         for site in MediumSite.allCases where fault.sites.contains(site) {
-          print("\(fault).\(site)", models.filter { fault.concerns($0, at: site) })
+          print(
+            "\(fault).\(site)", models.filter { fault.concerns($0, at: site) },
+            peers: MutantList.peerSites.contains(site))
         }
       }
-      for mutant in Mutant.allCases { print("\(mutant)", models.filter { mutant.concerns($0) }) }
+      for mutant in Mutant.allCases {
+        print("\(mutant)", models.filter { mutant.concerns($0) }, peers: mutant.isAboutPeers)
+      }
     #else
       throw ValidationError("this build has no mutants: Scripts/mutate makes one that has")
     #endif
   }
 
-  private static func print(_ name: String, _ models: [PersistenceModel]) {
-    Swift.print(([name] + models.map(\.rawValue) + ["tests"]).joined(separator: " "))
+  private static func print(_ name: String, _ models: [PersistenceModel], peers: Bool) {
+    Swift.print(([name] + models.map(\.rawValue) + (peers ? ["peers"] : []) + ["tests"]).joined(separator: " "))
   }
 
   #if BARKV_MUTANTS
     /// Sites that only damage leads to, or what workloads of this size do not have.
     static let damageSites: Set<MediumSite> = [.endSeal, .proofSeal, .closingSeal]
+    /// Sites where devices take part.
+    static let peerSites: Set<MediumSite> = [.reservation, .reservedExtent, .release, .peerPayload, .peerRecord]
   #endif
 }
 
@@ -53,7 +59,7 @@ enum MutantList {
   extension Mutant {
     /// Whether the store does anything else on such a medium.
     func concerns(_ model: PersistenceModel) -> Bool {
-      if isAboutDamage { return false }
+      if isAboutDamage || isAboutArrival { return false }
       switch self {
       case .headerOutsideBarrier, .barrierOfLastRecord, .extentBarrierWithoutHeader, .barrierOfLastExtent,
         .sharedBarrierOfLastRange:
@@ -61,6 +67,26 @@ enum MutantList {
       case .statusReadLeftOut: return model == .statusRead
       case .memoryReadLeftOut: return model == .regionRead
       default: return true
+      }
+    }
+
+    /// Whether interleavings of owners and devices may notice it.
+    var isAboutPeers: Bool {
+      switch self {
+      case .commitSkipsWait, .commitSkipsChecksum, .commitTrustsEarlierBoot, .forgetsQuarantine,
+        .cutForgetsReservations, .releaseWithoutRecord, .reservationBeforeBarrier, .forgetsLease:
+        true
+      default: false
+      }
+    }
+
+    /// Whether it takes data that is late or stale, which workloads do not have.
+    private var isAboutArrival: Bool {
+      switch self {
+      case .commitKeepsCopy, .commitReadsCopy, .commitSkipsEviction, .commitSkipsWait, .commitSkipsChecksum,
+        .commitTrustsAnyCompletion, .commitTrustsEarlierBoot, .forgetsLease:
+        true
+      default: false
       }
     }
 

@@ -21,12 +21,15 @@ struct ReservationRecord: Equatable, Sendable {
   var state: State
   /// When it was reserved, in seconds since 1970, for people.
   var created: UInt64
+  /// Since when the machine was running then: see ``bootIdentity()``. After another start the power may have been gone, and
+  /// with it some of what a peer had written, whatever it wrote last.
+  var boot: UInt64
 
-  static let encodedBytes = 40
+  static let encodedBytes = 48
 
-  /// Calls `body` with the 40 bytes.
+  /// Calls `body` with the 48 bytes.
   func withEncoded<R>(_ body: (UnsafeRawBufferPointer) throws(StoreError) -> R) throws(StoreError) -> R {
-    var bytes: (UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0)
+    var bytes: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0)
     unsafe withUnsafeMutableBytes(of: &bytes) { bytes in
       let target = unsafe bytes.baseAddress.unsafelyUnwrapped
       unsafe target.setLittleEndian(generation, at: 0)
@@ -35,11 +38,12 @@ struct ReservationRecord: Equatable, Sendable {
       unsafe target.setLittleEndian(UInt32(length), at: 24)
       unsafe target.setLittleEndian(state.rawValue, at: 28)
       unsafe target.setLittleEndian(created, at: 32)
+      unsafe target.setLittleEndian(boot, at: 40)
     }
     return try unsafe withUnsafeBytes(of: &bytes) { (bytes) throws(StoreError) in try unsafe body(bytes) }
   }
 
-  /// Reads the 40 bytes at `source`; `nil` where the state is none. Nothing else is checked.
+  /// Reads the 48 bytes at `source`; `nil` where the state is none. Nothing else is checked.
   @unsafe
   init?(_ source: UnsafeRawPointer) {
     guard let state = unsafe State(rawValue: source.littleEndian(UInt32.self, at: 28)) else { return nil }
@@ -49,10 +53,12 @@ struct ReservationRecord: Equatable, Sendable {
     unsafe extentGeneration = source.littleEndian(UInt64.self, at: 16)
     unsafe length = Int(source.littleEndian(UInt32.self, at: 24))
     unsafe created = source.littleEndian(UInt64.self, at: 32)
+    unsafe boot = source.littleEndian(UInt64.self, at: 40)
   }
 
   init(
-    generation: UInt64, offset: Int, length: Int, extentGeneration: UInt64, state: State, created: UInt64
+    generation: UInt64, offset: Int, length: Int, extentGeneration: UInt64, state: State, created: UInt64,
+    boot: UInt64
   ) {
     self.generation = generation
     self.offset = offset
@@ -60,6 +66,7 @@ struct ReservationRecord: Equatable, Sendable {
     self.extentGeneration = extentGeneration
     self.state = state
     self.created = created
+    self.boot = boot
   }
 }
 

@@ -5,6 +5,9 @@ struct PeerCheck {
   /// What the extent's checksum starts from.
   let salt: UInt32
   let verification: PeerVerification
+  /// Whether the machine was started since the reservation: of what the peer wrote before, a power cut may have taken any
+  /// part, and kept what it wrote last.
+  let mayHaveLostData: Bool
 
   private var medium: Medium { store.medium }
 
@@ -12,6 +15,11 @@ struct PeerCheck {
   ///
   /// - Throws: ``StoreError/peerUnverified``, ``StoreError/peerDataIncomplete(_:)``, and what reading throws.
   func run() throws(StoreError) -> UInt32 {
+    switch verification.method {
+    case .automatic, .trailer, .readBack:
+      if mayHaveLostData, !Mutant.commitTrustsEarlierBoot.isActive { throw .peerUnverified }
+    case .checksum, .completion: break
+    }
     switch verification.method {
     case .automatic:
       guard medium.ordersPeerCompletion || Mutant.commitTrustsAnyCompletion.isActive else { throw .peerUnverified }

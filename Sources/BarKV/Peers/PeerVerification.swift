@@ -30,13 +30,14 @@ public struct PeerVerification: Sendable {
   }
 
   /// The last eight bytes of the value, little-endian, which the same peer writes after all others, without relaxed
-  /// ordering. They are waited for until the time is over. Not 0: that is what stands there until then.
+  /// ordering. They are waited for until the time is over. Not 0: that is what stands there until then. No proof once the
+  /// machine was started anew (``ReservationInfo/mayHaveLostData``): a power cut may keep the last bytes and take others.
   public static func trailer(_ word: UInt64, timeout: Duration = defaultTimeout) -> PeerVerification {
     PeerVerification(method: .trailer(word), timeout: timeout)
   }
 
   /// A read of the value's last byte, or of anything behind it in the region, that the same peer makes after its writes, and
-  /// whose completion `body` waits for: a read pushes the peer's writes before it.
+  /// whose completion `body` waits for: a read pushes the peer's writes before it. No proof once the machine was started anew.
   public static func readBack(_ body: @escaping @Sendable () throws -> Void) -> PeerVerification {
     PeerVerification(method: .readBack(body), timeout: defaultTimeout)
   }

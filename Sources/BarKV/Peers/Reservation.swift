@@ -39,6 +39,9 @@ public struct ReservationInfo: Sendable, Hashable {
   public let reservation: Reservation
   /// How it came to be there.
   public let state: State
+  /// Whether the machine was started since. Then the power may have been gone, and of what a peer had written by then any part
+  /// may be lost, whatever it wrote last: a commit takes a checksum, or the caller's word that all of it was written since.
+  public let mayHaveLostData: Bool
   /// When it was made, in seconds since 1970 by the clock of the machine that made it. For people.
   public let created: UInt64
   /// How long ago that was, in seconds; 0 where the clock was set back since.

@@ -7,7 +7,8 @@ extension Store {
   /// medium the reservation stays as it was, and commit may be tried again.
   ///
   /// - Throws: ``StoreError/noSuchReservation(_:)`` where the token was committed or abandoned before, or is not this
-  ///   store's; ``StoreError/reservationInUse(_:)``; ``StoreError/peerUnverified`` for the default on a device's memory;
+  ///   store's; ``StoreError/reservationInUse(_:)``; ``StoreError/peerUnverified`` for the default on a device's memory, and
+  ///   where the machine was started since for all but a checksum and the caller's word;
   ///   ``StoreError/peerDataIncomplete(_:)`` where the data has not arrived in time; ``StoreError/invalidOption(_:)`` for a
   ///   trailer that can be none; and what ``Store/put(_:for:)-(RawSpan,_)`` throws.
   /// - Complexity: one pass over the value for its checksum, where data is late more; two barriers, or shares of them; one
@@ -35,7 +36,9 @@ extension Store {
     try PeerCheck.validate(verification, length: content.length)
     let range = content.offset..<content.offset + content.length
     let salt = unsafe log.segments[superblock.geometry.segment(at: content.offset)].pointee.salt
-    let checksum = try PeerCheck(store: self, range: range, salt: salt, verification: verification).run()
+    let checksum = try PeerCheck(
+      store: self, range: range, salt: salt, verification: verification, mayHaveLostData: mayHaveLostData(content)
+    ).run()
     try poisoning { () throws(StoreError) in
       try holdingOpen { () throws(StoreError) in try medium.acceptPeerWrite(range, site: .peerPayload) }
     }
@@ -116,6 +119,11 @@ extension Store {
 
   // MARK: Listing
 
+  /// Whether the power may have been gone since the reservation was made.
+  private func mayHaveLostData(_ content: ReservationRecord) -> Bool {
+    options.bootIdentity == 0 || content.boot != options.bootIdentity
+  }
+
   /// The reservations that are open, the oldest first: this owner's, and those that earlier owners left, which are in
   /// quarantine. In a store that is open read-only all are.
   public var reservations: [ReservationInfo] {
@@ -123,7 +131,8 @@ extension Store {
     return log.reservations.all.map { entry in
       ReservationInfo(
         reservation: reservation(of: entry.record, key: entry.key),
-        state: entry.isQuarantined ? .quarantined : .active, created: entry.record.created,
+        state: entry.isQuarantined ? .quarantined : .active, mayHaveLostData: mayHaveLostData(entry.record),
+        created: entry.record.created,
         ageSeconds: now > entry.record.created ? now - entry.record.created : 0)
     }
   }

@@ -27,21 +27,26 @@ extension Store {
   public func reserve<K: StoreBytes>(
     _ length: Int, for key: K, alignment: Int = 4096
   ) throws(StoreError) -> Reservation {
-    try checkWritable()
     let name = key.withStoreBytes { key in unsafe key.withUnsafeBytes { unsafe Array($0) } }
-    try limits.checkKey(name.count)
+    return try reserve(length, key: name, alignment: alignment, created: wallClockSeconds())
+  }
+
+  /// - Parameter created: what the clock says, for people.
+  func reserve(_ length: Int, key: [UInt8], alignment: Int, created: UInt64) throws(StoreError) -> Reservation {
+    try checkWritable()
+    try limits.checkKey(key.count)
     try check(length: length, alignment: alignment)
     guard log.reservations.begin() else { throw .tooManyReservations(limit: log.reservations.limit) }
     defer { log.reservations.end() }
-    let content = try placeReservation(length, alignment: alignment)
+    let content = try placeReservation(length, alignment: alignment, created: created)
     do throws(StoreError) {
-      try makingRoom { () throws(StoreError) in try record(content, key: name) }
+      try makingRoom { () throws(StoreError) in try record(content, key: key) }
     } catch {
       log.segments.addPending(-1, segment: superblock.geometry.segment(at: content.offset))
       throw error
     }
     endWrite()
-    return reservation(of: content, key: name)
+    return reservation(of: content, key: key)
   }
 
   private func check(length: Int, alignment: Int) throws(StoreError) {
@@ -54,7 +59,9 @@ extension Store {
   }
 
   /// Finds the place, and makes it ready for the peer. It stays as long as it is pending.
-  private func placeReservation(_ length: Int, alignment: Int) throws(StoreError) -> ReservationRecord {
+  private func placeReservation(
+    _ length: Int, alignment: Int, created: UInt64
+  ) throws(StoreError) -> ReservationRecord {
     let geometry = superblock.geometry
     return try makingRoom { () throws(StoreError) in
       try poisoning { () throws(StoreError) in
@@ -76,7 +83,7 @@ extension Store {
           return ReservationRecord(
             generation: log.takeGeneration(), offset: place.offset, length: length,
             extentGeneration: unsafe log.segments[place.segment].pointee.generation, state: .reserved,
-            created: wallClockSeconds())
+            created: created, boot: options.bootIdentity)
         }
       }
     }

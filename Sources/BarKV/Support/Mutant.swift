@@ -200,6 +200,8 @@ enum Mutant {
   case commitSkipsChecksum
   /// The default takes the peer's word on any medium.
   case commitTrustsAnyCompletion
+  /// What a peer wrote last proves the rest, even where the power was gone meanwhile.
+  case commitTrustsEarlierBoot
   /// The next owner does not keep what was reserved.
   case forgetsQuarantine
   /// A checkpoint does not carry the open reservations over.

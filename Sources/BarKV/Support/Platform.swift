@@ -39,6 +39,12 @@ func wallClockSeconds() -> UInt64 {
   UInt64(clamping: time(nil))
 }
 
+/// Stands for the time since the machine was started, as the kernel names it; 0 where it does not.
+func bootIdentity() -> UInt64 {
+  let digits = SmallFile.text("/proc/sys/kernel/random/boot_id")?.replacing("-", with: "").prefix(16)
+  return digits.flatMap { UInt64($0, radix: 16) } ?? 0
+}
+
 /// How many processors this process may use.
 func processorCount() -> Int {
   max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))

@@ -153,4 +153,33 @@ import Testing
     #expect(try next.get("committed") == value(1, length: 5000))
     try next.expectSound()
   }
+
+  /// A power cut may keep what a peer wrote last and take what it wrote before; a kill keeps all.
+  @Test func whatProvesItAfterARestart() throws {
+    var options = small
+    options.bootIdentity = 1
+    let store = try region.create(options: options)
+    let bytes = value(1, length: 5000) + [9, 0, 0, 0, 0, 0, 0, 0]
+    let tokens = try (0..<3).map { try store.reserve(bytes.count, for: key($0)).token }
+    for info in store.reservations {
+      #expect(!info.mayHaveLostData)
+      try Peer(region: region, store: store).write(bytes, to: info.reservation)
+    }
+    let killed = try region.copy().open(options: options)
+    #expect(killed.reservations.allSatisfy { $0.state == .quarantined && !$0.mayHaveLostData })
+    try killed.commit(tokens[0], verifying: .trailer(9))
+    try killed.commit(tokens[1])
+    try killed.commit(tokens[2], verifying: .readBack {})
+    #expect(try killed.get(key(0)) == bytes)
+    options.bootIdentity = 2
+    let restarted = try region.copy().open(options: options)
+    #expect(restarted.reservations.allSatisfy { $0.mayHaveLostData })
+    for verification in [PeerVerification.trailer(9), .default, .readBack {}] {
+      #expect(throws: StoreError.peerUnverified) { try restarted.commit(tokens[0], verifying: verification) }
+    }
+    try restarted.commit(tokens[0], verifying: .checksum(publishedChecksum(bytes)))
+    try restarted.commit(tokens[1], verifying: .completion)
+    try restarted.abandon(tokens[2])
+    try restarted.expectSound()
+  }
 }

@@ -63,6 +63,8 @@ final class PeerInterleaving: @unchecked Sendable {
   private(set) var count = Count()
   var generator: SeededGenerator
   private let shape: Shape
+  /// How often the machine was started.
+  private var boot: UInt64 = 1
   private var recorder = EventRecorder()
   private(set) var device: PeerDevice
   private var live: ImageBuffer
@@ -93,8 +95,14 @@ final class PeerInterleaving: @unchecked Sendable {
       identifier: (generator.next(), generator.next()), created: 0)
     store = try Store.create(
       on: live.medium(for: model, observer: recorder), geometry: superblock.geometry, path: "memory",
-      options: shape.options, superblock: superblock)
+      options: Self.options(shape, boot: 1), superblock: superblock)
     for case .medium(let event, let thread) in recorder.take() { image.apply(event, thread: thread) }
+  }
+
+  private static func options(_ shape: Shape, boot: UInt64) -> StoreOptions {
+    var options = shape.options
+    options.bootIdentity = boot
+    return options
   }
 
   /// - Throws: ``RigFailure`` for what is not right.
@@ -377,6 +385,7 @@ final class PeerInterleaving: @unchecked Sendable {
       image = image.afterKill(survives)
     } else {
       count.cuts += 1
+      boot += 1
       let base = ImageBuffer(count: shape.size)
       base.copy(from: left)
       image = CrashImage(model: model, base: base)
@@ -387,7 +396,8 @@ final class PeerInterleaving: @unchecked Sendable {
     device = PeerDevice(recorder: recorder)
     count.pieces += pieces
     store = try Recovery.open(
-      live.medium(for: model, observer: recorder), path: "memory", access: .readWrite, options: shape.options)
+      live.medium(for: model, observer: recorder), path: "memory", access: .readWrite,
+      options: Self.options(shape, boot: boot))
     guard store.recovery.damageCount == 0 else { throw failure("the cut looks like damage: \(store.recovery.damage)") }
     apply(recorder.take()[...])
     let after = known
@@ -397,10 +407,13 @@ final class PeerInterleaving: @unchecked Sendable {
     }
     known = found
     count.quarantined += found.open.count
-    // The devices go on with what they were told; what the cut took of it has to be sent again before anybody can commit.
-    transfers = transfers.merging(told) { now, _ in now }.filter { found.open.contains($0.key) }
-    for (generation, transfer) in transfers {
-      transfers[generation]?.remaining = transfer.remaining + transfer.pieces
+    // The devices go on with what they were told. Nobody knows which pieces of the last step arrived before a kill; a power
+    // cut may have taken any, which have to be sent again before anybody can commit.
+    transfers = told.merging(transfers) { before, _ in before }.filter { found.open.contains($0.key) }
+    if !isKill {
+      for (generation, transfer) in transfers {
+        transfers[generation]?.remaining = transfer.remaining + transfer.pieces
+      }
     }
     for generation in found.open where transfers[generation] == nil {
       throw failure("a reservation that nobody made: \(generation)")
