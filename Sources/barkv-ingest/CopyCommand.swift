@@ -43,9 +43,9 @@ struct CopyCommand: ParsableCommand {
   func run() throws {
     let count = KernelCount()
     var report = IngestReport(title: "copied")
-    let probe = try memory.open()
-    let device = try EduDevice.open(edu, probe: probe)
-    let from = try openStore(source, .readWrite)
+    let probe = try memory.open(sysfs: target.sysfs)
+    let device = try EduDevice.open(edu, probe: probe, sysfs: target.sysfs)
+    let from = try openStore(source, .readWrite, sysfs: target.sysfs)
     defer { try? from.close() }
     try target.withStore(.readWrite) { store in
       for key in keys {

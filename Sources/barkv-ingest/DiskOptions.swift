@@ -7,9 +7,12 @@ struct StoreArgument: ParsableArguments {
   @Argument(help: "The store: pci:DDDD:BB:DD.F/BAR or pmr:DDDD:BB:DD.F.", transform: { try StoreAddress($0) })
   var store: StoreAddress
 
+  @Option(help: ArgumentHelp("Where sysfs is mounted, or a copy of it for tests.", visibility: .hidden))
+  var sysfs = "/sys"
+
   /// Opens it, hands it to `body`, and closes it.
   func withStore<Result>(_ access: Access, _ body: (Store) throws -> Result) throws -> Result {
-    let opened = try openStore(store, access)
+    let opened = try openStore(store, access, sysfs: sysfs)
     let result: Result
     do { result = try body(opened) } catch {
       // The first error is the one to report.
@@ -22,8 +25,9 @@ struct StoreArgument: ParsableArguments {
 }
 
 /// Opens a store without its copy in DRAM: nothing of a value is to pass through there.
-func openStore(_ address: StoreAddress, _ access: Access) throws -> Store {
+func openStore(_ address: StoreAddress, _ access: Access, sysfs: String) throws -> Store {
   var options = StoreOptions()
+  options.sysfs = sysfs
   options.mirrorBytes = 0
   return try Store.open(at: address, access: access, options: options)
 }
@@ -37,7 +41,9 @@ struct QueueOptions: ParsableArguments {
   var queues: BarName
 
   /// Takes the memory.
-  func open() throws -> DeviceMemory { try DeviceMemory(function: queues.function, bar: queues.index) }
+  func open(sysfs: String) throws -> DeviceMemory {
+    try DeviceMemory(function: queues.function, bar: queues.index, sysfs: sysfs)
+  }
 }
 
 /// A function's BAR, as the command line names it.
@@ -76,8 +82,11 @@ struct DiskOptions: ParsableArguments {
   var unbind = false
 
   /// Takes the disk, resets it, hands it to `body`, and resets it again: then it moves no more bytes, whatever happened.
-  func withDisk<Result>(_ body: (NVMeController, NVMeNamespace) throws -> Result) throws -> Result {
-    let controller = try NVMeController.open(disk, queues: try memory.open(), unbindingDriver: unbind)
+  func withDisk<Result>(
+    sysfs: String, _ body: (NVMeController, NVMeNamespace) throws -> Result
+  ) throws -> Result {
+    let controller = try NVMeController.open(
+      disk, queues: try memory.open(sysfs: sysfs), unbindingDriver: unbind, sysfs: sysfs)
     let result: Result
     do { result = try body(controller, try controller.namespace(namespace)) } catch {
       try? controller.close()

@@ -20,10 +20,10 @@ struct IngestReport {
 
   /// Has `body` work with a disk, and counts what that moved.
   mutating func measure(
-    _ device: DiskOptions, _ body: (inout IngestReport, NVMeController, NVMeNamespace) throws -> Void
+    _ device: DiskOptions, sysfs: String, _ body: (inout IngestReport, NVMeController, NVMeNamespace) throws -> Void
   ) throws {
     let kernel = KernelCount()
-    try device.withDisk { controller, namespace in
+    try device.withDisk(sysfs: sysfs) { controller, namespace in
       try body(&self, controller, namespace)
       commands = controller.commandCount
       queueBytes = controller.memory.storedBytes + controller.memory.loadedBytes - copiedBytes

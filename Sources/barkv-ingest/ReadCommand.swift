@@ -52,7 +52,7 @@ struct ReadCommand: ParsableCommand {
 
   func run() throws {
     var report = IngestReport(title: "read")
-    try report.measure(device) { report, controller, namespace in
+    try report.measure(device, sysfs: target.sysfs) { report, controller, namespace in
       try target.withStore(.readWrite) { store in
         if release { report.released = try Quarantine.release(of: store) }
         let list = TransferList(transfers, withBlocks: true)

@@ -28,7 +28,7 @@ struct WriteCommand: ParsableCommand {
 
   func run() throws {
     var report = IngestReport(title: "wrote")
-    try report.measure(device) { report, controller, namespace in
+    try report.measure(device, sysfs: target.sysfs) { report, controller, namespace in
       try target.withStore(.readWrite) { store in
         let list = TransferList(transfers, withBlocks: false)
         for transfer in list {

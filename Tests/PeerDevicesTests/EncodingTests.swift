@@ -106,8 +106,10 @@ import Testing
   }
 
   @Test func mountedDisks() {
-    let mounts = "proc /proc proc rw 0 0\n/dev/nvme1n1p2 /data ext4 rw 0 0\n/dev/nvme10n1 /other ext4 rw 0 0\n/dev/sda1 /\n"
-    #expect(MountedDisk.find(controllers: ["nvme1"], in: mounts) == MountedDisk(device: "/dev/nvme1n1p2", place: "/data"))
+    let mounts =
+      "proc /proc proc rw 0 0\n/dev/nvme1n1p2 /data ext4 rw 0 0\n/dev/nvme10n1 /other ext4 rw 0 0\n/dev/sda1 /\n"
+    #expect(
+      MountedDisk.find(controllers: ["nvme1"], in: mounts) == MountedDisk(device: "/dev/nvme1n1p2", place: "/data"))
     #expect(MountedDisk.find(controllers: ["nvme10"], in: mounts)?.place == "/other")
     #expect(MountedDisk.find(controllers: ["nvme0"], in: mounts) == nil)
     #expect(MountedDisk.find(controllers: [], in: mounts) == nil)

@@ -5,54 +5,8 @@ import Testing
 
 /// The driver against a controller that is a thread, on files that stand for BARs.
 @Suite struct NVMeControllerTests {
-  private static let disk = "0000:03:00.0"
-  private static let queues = "0000:00:11.0"
-  private static let target = "0000:00:10.0"
-  private static let queueAddress: UInt64 = 0x10_0000_0000
-  private static let targetAddress: UInt64 = 0x20_0000_0000
-  private static let targetBytes = 4 << 20
-
-  /// The bus, its devices, and what is behind the memory that is written to.
-  private final class Bench {
-    let sysfs: FakeSysfs
-    let controller: FakeController
-    let memory: DeviceFile
-    let blocks: [UInt8]
-
-    init(_ misbehaviour: FakeController.Misbehaviour = .init(), seed: UInt64 = 1) throws {
-      sysfs = try FakeSysfs()
-      var registers = FakeSysfs.Bar(index: 0, address: 0xFEBD_0000, size: 16 << 10)
-      registers.isPrefetchable = false
-      registers.hasWriteCombiningFile = false
-      try sysfs.add(
-        .init(address: disk, vendor: 0x1B36, device: 0x0010, deviceClass: 0x01_08_02, bars: [registers]))
-      try sysfs.add(.init(address: queues, bars: [.init(index: 2, address: queueAddress, size: 1 << 20)]))
-      try sysfs.add(.init(address: target, bars: [.init(index: 2, address: targetAddress, size: targetBytes)]))
-      memory = try DeviceFile(sysfs.path(target, "resource2"))
-      var generator = SeededGenerator(seed: seed)
-      blocks = generator.bytes(2 << 20)
-      controller = try FakeController(
-        registers: DeviceFile(sysfs.path(disk, "resource0")),
-        memory: [
-          .init(start: queueAddress, file: DeviceFile(sysfs.path(queues, "resource2")), length: 1 << 20),
-          .init(start: targetAddress, file: memory, length: targetBytes),
-        ], disk: blocks, misbehaviour: misbehaviour)
-    }
-
-    deinit {
-      controller.stop()
-    }
-
-    func open() throws -> (NVMeController, NVMeNamespace) {
-      let memory = try DeviceMemory(function: #require(PCIAddress(queues)), bar: 2, sysfs: sysfs.root)
-      let opened = try NVMeController.open(
-        #require(PCIAddress(disk)), queues: memory, unbindingDriver: false, sysfs: sysfs.root)
-      return (opened, try opened.namespace(1))
-    }
-  }
-
   private func range(_ offset: Int, _ length: Int) throws -> BusRange {
-    try #require(BusRange(start: Self.targetAddress + UInt64(offset), length: length))
+    try #require(BusRange(start: Bench.targetAddress + UInt64(offset), length: length))
   }
 
   private func failure(_ body: () throws -> Void) -> PeerError? {
@@ -76,10 +30,10 @@ import Testing
     var generator = SeededGenerator(seed: baseSeed)
     let bench = try Bench(.init(answersBackwards: generator.next() % 2 == 0), seed: baseSeed)
     let (controller, namespace) = try bench.open()
-    var expected = [UInt8](repeating: 0, count: Self.targetBytes)
+    var expected = [UInt8](repeating: 0, count: Bench.targetBytes)
     try bench.memory.write(expected, at: 0)
     // Each transfer has a window of its own, so that all can go on at a time.
-    let window = Self.targetBytes / 8
+    let window = Bench.targetBytes / 8
     for _ in 0..<6 {
       var tokens: [NVMeTransferToken] = []
       for number in 0..<8 {
@@ -92,7 +46,7 @@ import Testing
         expected.replaceSubrange(start..<start + bytes.count, with: bytes)
       }
       for token in tokens.shuffled(using: &generator) { try controller.wait(for: token) }
-      #expect(try bench.memory.read(0, Self.targetBytes) == expected)
+      #expect(try bench.memory.read(0, Bench.targetBytes) == expected)
     }
     #expect(bench.controller.commandCount == controller.commandCount && bench.controller.problem == nil)
     try controller.close()
@@ -158,7 +112,9 @@ import Testing
   }
 
   @Test func aControllerThatMisbehaves() throws {
-    #expect(failure { _ = try Bench(.init(neverReady: true)).open() } == .timedOut("enabling the controller", milliseconds: 1000))
+    #expect(
+      failure { _ = try Bench(.init(neverReady: true)).open() }
+        == .timedOut("enabling the controller", milliseconds: 1000))
     guard case .invalidRequest = failure({ _ = try Bench(.init(hasMetadata: true)).open() }) else {
       Issue.record("blocks with metadata are taken")
       return
@@ -191,13 +147,13 @@ import Testing
     let bench = try Bench()
     let (controller, _) = try bench.open()
     bench.controller.stop()
-    try DeviceFile(bench.sysfs.path(Self.disk, "resource0")).setWord(0xFFFF_FFFF, at: 0x1C)
-    #expect(failure { try controller.close() } == .gone("\(Self.disk)/0"))
+    try DeviceFile(bench.sysfs.path(Bench.disk, "resource0")).setWord(0xFFFF_FFFF, at: 0x1C)
+    #expect(failure { try controller.close() } == .gone("\(Bench.disk)/0"))
   }
 
   @Test func devicesThatAreRefused() throws {
     let bench = try Bench()
-    let memory = try DeviceMemory(function: #require(PCIAddress(Self.queues)), bar: 2, sysfs: bench.sysfs.root)
+    let memory = try DeviceMemory(function: #require(PCIAddress(Bench.queues)), bar: 2, sysfs: bench.sysfs.root)
     func open(_ address: String) -> PeerError? {
       failure {
         _ = try NVMeController.open(
@@ -213,20 +169,21 @@ import Testing
       return
     }
     // No controller; one with a driver; one behind an IOMMU.
-    #expect(isUnusable(open(Self.target)))
+    #expect(isUnusable(open(Bench.target)))
     try bench.sysfs.add(.nvme("0000:04:00.0", driver: "nvme"))
     #expect(isUnusable(open("0000:04:00.0")))
     try bench.sysfs.add(.nvme("0000:05:00.0"))
     #expect(isUnusable(open("0000:05:00.0")))
     // The memory is locked, as that of an open store is.
     #expect(
-      failure { _ = try DeviceMemory(function: #require(PCIAddress(Self.queues)), bar: 2, sysfs: bench.sysfs.root) }
-        == .busy("\(Self.queues)/2"))
+      failure { _ = try DeviceMemory(function: #require(PCIAddress(Bench.queues)), bar: 2, sysfs: bench.sysfs.root) }
+        == .busy("\(Bench.queues)/2"))
     // Memory that holds something is nobody's to take.
     try bench.memory.write([0x42, 0x61, 0x72, 0x4B, 0x56, 0x0D, 0x0A, 0x1A], at: 0)
     #expect(
       isUnusable(
-        failure { _ = try DeviceMemory(function: #require(PCIAddress(Self.target)), bar: 2, sysfs: bench.sysfs.root) }))
+        failure { _ = try DeviceMemory(function: #require(PCIAddress(Bench.target)), bar: 2, sysfs: bench.sysfs.root) })
+    )
     #expect(try bench.memory.read(0, 8) == [0x42, 0x61, 0x72, 0x4B, 0x56, 0x0D, 0x0A, 0x1A])
   }
 }

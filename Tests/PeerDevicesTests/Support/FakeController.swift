@@ -12,6 +12,8 @@ final class FakeController: Sendable {
     var isSilent = false
     /// It ends I/O commands with this status code of type 0.
     var ioStatus: UInt8 = 0
+    /// It changes a byte of what it reads from its disk, as it writes it to memory.
+    var damagesReads = false
     /// It answers with identifiers that it was not given.
     var wrongIdentifiers = false
     /// It answers what it has fetched from the last to the first.
@@ -169,7 +171,7 @@ final class FakeController: Sendable {
     for (address, length) in places {
       let blocks = Array(state.disk[at..<at + length])
       switch command[0] {
-      case 2: try store(blocks, at: address)
+      case 2: try store(misbehaviour.damagesReads ? [blocks[0] ^ 1] + blocks[1...] : blocks, at: address)
       case 1: state.disk.replaceSubrange(at..<at + length, with: try load(address, length))
       case 5: if try load(address, length) != blocks { return 2 << 8 | 0x85 }
       default: return 1
