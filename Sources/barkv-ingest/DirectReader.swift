@@ -19,7 +19,7 @@ struct DirectReader {
   /// Oldest first.
   private var pending: [Pending] = []
 
-  /// - Parameter depth: how many values are on their way at a time.
+  /// - Parameter depth: how many values are on their way at a time, where the store takes that many.
   init(_ store: Store, _ controller: NVMeController, _ namespace: NVMeNamespace, depth: Int) throws {
     guard controller.identity.canCompare else {
       throw Failure(
@@ -36,7 +36,8 @@ struct DirectReader {
     do {
       for transfer in transfers {
         if pending.count == depth { try committed(finishOldest()) }
-        try begin(transfer)
+        let place = try reserve(transfer, committed: committed)
+        try begin(transfer, at: place)
       }
       while !pending.isEmpty { try committed(finishOldest()) }
     } catch {
@@ -45,15 +46,30 @@ struct DirectReader {
     }
   }
 
-  private mutating func begin(_ transfer: BlockTransfer) throws {
+  /// Reserves a place; where there is none as long as others are on their way, these come first.
+  private mutating func reserve(_ transfer: BlockTransfer, committed: (Int) throws -> Void) throws -> Reservation {
     let length = try transfer.byteCount(in: namespace)
-    let place = try store.reserve(length, for: transfer.key, alignment: NVMeController.memoryAlignment)
+    while true {
+      do {
+        return try store.reserve(length, for: transfer.key, alignment: NVMeController.memoryAlignment)
+      } catch {
+        switch error {
+        case .full, .tooManyReservations:
+          guard !pending.isEmpty else { throw error }
+          try committed(finishOldest())
+        default: throw error
+        }
+      }
+    }
+  }
+
+  private mutating func begin(_ transfer: BlockTransfer, at place: Reservation) throws {
     do {
       let memory = [try BusRange(place.address, length: place.length, noAddress: place.noAddress)]
       let token = try controller.begin(.read, namespace, firstBlock: transfer.firstBlock, memory: memory)
       pending.append(
         Pending(
-          token: place.token, transfer: token, firstBlock: transfer.firstBlock, memory: memory, length: length))
+          token: place.token, transfer: token, firstBlock: transfer.firstBlock, memory: memory, length: place.length))
     } catch {
       // The disk has not been told of the place.
       try store.abandon(place.token)

@@ -90,11 +90,12 @@ import Testing
   @Test func whatAnEarlierRunLeft() throws {
     let bench = try Bench()
     let store = try bench.store(creating: true)
-    for number in 0..<3 { _ = try store.reserve(5000, for: "left \(number)") }
+    for number in 0..<2 { _ = try store.reserve(5000, for: "left \(number)") }
     try store.close()
-    #expect(try run(bench, "read", "a:0:1", "--json").number("released") == 0)
+    let other = try run(bench, "read", "a:0:1", "--json")
+    #expect(try other.number("released") == 0, "\(other.errors)")
     let read = try run(bench, "read", "--release", "--json")
-    #expect(try read.status == 0 && read.number("released") == 3 && read.number("transfers") == 0)
+    #expect(try read.status == 0 && read.number("released") == 2 && read.number("transfers") == 0)
     let after = try bench.store()
     #expect(after.reservations.isEmpty)
     try after.close()
@@ -113,9 +114,10 @@ import Testing
     for wrong in ["a", "a:1", "a:b:1", "a:1:0", ":1:1", "a:1:-1", "a:99999999999999999999:1", "a:1:1:"] {
       #expect(try run(bench, "read", wrong).status == 64, "\(wrong)")
     }
-    // Beyond the disk, more than a number takes, more than the store takes.
-    for wrong in ["a:4096:1", "a:4095:2", "a:0:9223372036854775807", "a:0:4096"] {
-      #expect(try run(bench, "read", wrong).status == 64, "\(wrong)")
+    // Beyond the disk, and more than a number takes.
+    for wrong in ["a:4096:1", "a:4095:2", "a:0:9223372036854775807"] {
+      let outcome = try run(bench, "read", wrong)
+      #expect(outcome.status == 64, "\(wrong): \(outcome.errors)")
     }
     #expect(try run(bench, "read", "a:0:1", "--depth", "0").status == 64)
     #expect(try run(bench, "read", "a:0:1", "--namespace", "2").status == 64)
@@ -129,7 +131,7 @@ import Testing
     try open.close()
     #expect(try run(bench, "write", "short:0").status == 64)
     let after = try bench.store()
-    #expect(after.count == 1 && after.reservations.isEmpty)
+    #expect(after.count == 1 && after.reservations.isEmpty, "\(after.count) keys, \(after.reservations)")
     try after.close()
   }
 

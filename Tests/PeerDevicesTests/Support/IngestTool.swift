@@ -10,8 +10,8 @@ enum IngestTool {
 
     /// A whole number of the report of `--json`.
     func number(_ name: String) throws -> Int {
-      let report = try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any]
-      return try #require(report?[name] as? Int, "\(name) in \(output)")
+      let report = try? JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any]
+      return try #require(report?[name] as? Int, "\(name) in \(output)\(errors)")
     }
   }
 
