@@ -64,15 +64,17 @@ public struct StoreStatistics: Sendable, Hashable {
   public internal(set) var runBytesWritten: UInt64 = 0
   /// The bytes of live records that compaction copied since the store was opened.
   public internal(set) var copiedBytes: UInt64 = 0
-  /// The number of reservations that are open, and the bytes of their values: a part of `deadBytes`, as no key's.
+  /// The number of reservations that are open.
   public internal(set) var reservationCount: Int = 0
+  /// The bytes of their values: a part of `deadBytes`, as no key's.
   public internal(set) var reservationBytes: UInt64 = 0
   /// How many of them an earlier owner left: they are in quarantine until they are committed or abandoned.
   public internal(set) var quarantinedCount: Int = 0
   /// How long ago the oldest of them was made, in seconds; `nil` where there is none.
   public internal(set) var oldestReservationSeconds: UInt64?
-  /// The number of leases that are out, and the bytes of their values.
+  /// The number of leases that are out.
   public internal(set) var leaseCount: Int = 0
+  /// The bytes of their values.
   public internal(set) var leaseBytes: UInt64 = 0
   /// How long ago the oldest of them was taken, in seconds; `nil` where there is none.
   public internal(set) var oldestLeaseSeconds: UInt64?

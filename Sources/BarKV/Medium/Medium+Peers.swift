@@ -6,7 +6,7 @@ import CBarKV
 /// | mapping | before the peer writes | reading what it wrote | making it durable |
 /// |---|---|---|---|
 /// | uncached, write-combining BAR | | past the copy in memory, between fences | barrier; drop the copy's pages |
-/// | write-back BAR (forced) | evict | evict, fence, load | barrier |
+/// | write-back BAR (forced) | evict | evict, fence, load | barrier; evict |
 /// | DAX | | acquire | write back, fence |
 /// | file | | acquire | mark the pages dirty, `msync` |
 /// | memory of the process | | acquire | fence |
@@ -73,6 +73,8 @@ extension Medium {
     // A bus: the peer's writes were seen in the device, and are durable once the domain's read is answered. It is the barrier
     // before the record: a power cut must not leave a record whose value is not there.
     try barrier(lines, site: site)
+    // What was loaded before it was there must not be read by anybody.
+    try evictForPeer(lines, site: site)
     // After the last write of the peer's: a page that is filled from now on has all of it.
     if !Mutant.commitKeepsCopy.isActive { mirror?.drop(lines) }
   }

@@ -153,6 +153,11 @@ final class Mirror: @unchecked Sendable {
   func drop(_ range: Range<Int>) {
     guard !range.isEmpty else { return }
     let pages = range.lowerBound / Self.pageBytes..<(range.upperBound + Self.pageBytes - 1) / Self.pageBytes
+    // What is absent is read from the device when it is touched. Mostly all is: nobody reads what is being written.
+    barkv_full_fence()
+    guard pages.contains(where: { unsafe states[$0].load(ordering: .sequentiallyConsistent) != State.absent }) else {
+      return
+    }
     let mine = dropsAsked.withLock { asked in
       asked.ranges.append(pages)
       asked.count += 1

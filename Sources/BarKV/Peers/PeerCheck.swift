@@ -11,7 +11,8 @@ struct PeerCheck {
 
   private var medium: Medium { store.medium }
 
-  /// The extent's checksum, for its record. One pass over the value; more only where a checksum was given and data is late.
+  /// The extent's checksum, for its record. One pass over the value, none where the caller vouches for its checksum; more only
+  /// where one was given as a proof and data is late.
   ///
   /// - Throws: ``StoreError/peerUnverified``, ``StoreError/peerDataIncomplete(_:)``, and what reading throws.
   func run() throws(StoreError) -> UInt32 {
@@ -39,15 +40,21 @@ struct PeerCheck {
     }
   }
 
-  /// What the trailer must not be, and the value's length must be, for ``PeerVerification/trailer(_:timeout:)``.
+  /// What the trailer must not be, and the value's length must be, for ``PeerVerification/trailer(_:checksum:timeout:)``.
   static func validate(_ verification: PeerVerification, length: Int) throws(StoreError) {
     guard case .trailer(let word) = verification.method else { return }
     guard length >= 8 else { throw .invalidOption("a trailer takes 8 bytes, and the value has \(length)") }
     guard word != 0 else { throw .invalidOption("a trailer of 0 is what stands there before") }
   }
 
-  /// One pass. A reader like any other: the region is not unmapped meanwhile.
+  /// What the caller vouches for, or one pass.
   private func checksum() throws(StoreError) -> UInt32 {
+    if let known = verification.knownChecksum { return Checksum.reseeded(known, count: range.count, seed: salt) }
+    return try pass()
+  }
+
+  /// One pass. A reader like any other: the region is not unmapped meanwhile.
+  private func pass() throws(StoreError) -> UInt32 {
     try store.poisoning { () throws(StoreError) in
       try store.holdingOpen { () throws(StoreError) in
         let found = try medium.checksumOfPeerWrite(range, seed: salt, site: .peerPayload)
@@ -60,7 +67,7 @@ struct PeerCheck {
   private func awaitChecksum(_ expected: UInt32) throws(StoreError) -> UInt32 {
     var found: UInt32 = 0
     let isThere = try wait { () throws(StoreError) in
-      found = try checksum()
+      found = try pass()
       return found == expected || Mutant.commitSkipsChecksum.isActive
     }
     guard isThere else {

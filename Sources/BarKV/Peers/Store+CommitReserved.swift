@@ -11,8 +11,8 @@ extension Store {
   ///   where the machine was started since for all but a checksum and the caller's word;
   ///   ``StoreError/peerDataIncomplete(_:)`` where the data has not arrived in time; ``StoreError/invalidOption(_:)`` for a
   ///   trailer that can be none; and what ``Store/put(_:for:)-(RawSpan,_)`` throws.
-  /// - Complexity: one pass over the value for its checksum, where data is late more; two barriers, or shares of them; one
-  ///   record. No byte of the value is copied.
+  /// - Complexity: one pass over the value for its checksum, none where the caller vouches for it, more where data is late; two
+  ///   barriers, or shares of them; one record. No byte of the value is copied.
   public func commit(_ token: ReservationToken, verifying verification: PeerVerification = .default) throws(StoreError)
   {
     try beginWrite()

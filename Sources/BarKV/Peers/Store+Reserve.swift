@@ -7,7 +7,7 @@ extension Store {
   /// gives its place to nobody until the token is committed or abandoned.
   ///
   /// What stands in the place is what was there before, but for the last eight bytes, which are 0: see
-  /// ``PeerVerification/trailer(_:timeout:)``.
+  /// ``PeerVerification/trailer(_:checksum:timeout:)``.
   ///
   /// ```swift
   /// let reservation = try store.reserve(1 << 20, for: "frame/17")

@@ -347,7 +347,7 @@ final class Maintenance: @unchecked Sendable {
     for item in state.leaving {
       // A lease may have been taken by a reader that has left since: its pin was there before.
       guard item.epoch < oldest || Mutant.freesUnderReaders.isActive,
-        !log.segments.isPinned(item.segment) || Mutant.forgetsLease.isActive
+        !log.segments.isPinned(item.segment)
       else {
         stays.append(item)
         continue

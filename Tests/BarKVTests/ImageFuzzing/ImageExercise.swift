@@ -106,6 +106,10 @@ struct ImageExercise {
       statistics.liveBytes + statistics.deadBytes + statistics.freeBytes == statistics.capacityBytes
         && statistics.keyCount >= 0, "\(statistics)")
     _ = try store.verify()
+    for info in store.reservations {
+      try check(
+        info.reservation.pieces(ofAtMost: 4096).reduce(0) { $0 + $1.length } == info.reservation.length, "pieces")
+    }
   }
 
   /// What a read gives; nothing where the record is damaged, or the key too long for the geometry that the image claims.
@@ -123,6 +127,7 @@ struct ImageExercise {
   /// Writes in every way; what was acknowledged is in the result, `nil` for what was deleted.
   private mutating func write(to store: Store) throws -> [[UInt8]: [UInt8]?] {
     var written: [[UInt8]: [UInt8]?] = [:]
+    for info in store.reservations { _ = try isDone { try store.abandon(info.reservation.token) } }
     for _ in 0..<6 {
       let key = generator.oneIn(2) ? key(generator.below(50)) : Array("fuzz \(generator.below(4))".utf8)
       let longest = store.limits.maximumValueLength

@@ -48,7 +48,7 @@ final class PeerInterleaving: @unchecked Sendable {
   }
 
   /// A lease with the bytes that it must keep.
-  private final class Held {
+  final class Held {
     let lease: ValueLease
     let bytes: [UInt8]
 
@@ -62,7 +62,7 @@ final class PeerInterleaving: @unchecked Sendable {
   let model: PersistenceModel
   private(set) var count = Count()
   var generator: SeededGenerator
-  private let shape: Shape
+  let shape: Shape
   /// How often the machine was started.
   private var boot: UInt64 = 1
   private var recorder = EventRecorder()
@@ -73,7 +73,7 @@ final class PeerInterleaving: @unchecked Sendable {
   var known = Model()
   /// What devices were told to write, by the reservation's generation.
   var transfers: [UInt64: PeerTransfer] = [:]
-  private var held: [Held] = []
+  var held: [Held] = []
   private var log: [String] = []
   private var serial: UInt8 = 0
 
@@ -317,47 +317,6 @@ final class PeerInterleaving: @unchecked Sendable {
     guard !held.isEmpty else { return }
     note("release")
     held.remove(at: number(in: 0...held.count - 1))
-  }
-
-  // MARK: Looking
-
-  private func check() throws {
-    let key = key()
-    let found = try store.get(name(key))
-    guard found == known.values[key] else {
-      throw failure("key \(key) has \(Self.shown(found)), not \(Self.shown(known.values[key]))")
-    }
-    if let lease = held.randomElement(using: &generator),
-      try lease.lease.withBytes({ bytes in unsafe bytes.withUnsafeBytes { unsafe Array($0) } }) != lease.bytes
-    {
-      throw failure("leased bytes have changed")
-    }
-    if chance(1, in: 12) { try checkAll() }
-  }
-
-  private static func shown(_ value: [UInt8]?) -> String {
-    value.map { "\($0.count) bytes \($0.prefix(4))" } ?? "nothing"
-  }
-
-  private func checkAll() throws {
-    let found = try state()
-    guard found == known else { throw failure("\(describe(found)) where there should be \(describe(known))") }
-    let report = try store.verify()
-    guard report.isSound else { throw failure("verify: \(report.damage)") }
-    if held.isEmpty, let fault = try StoreSummary(of: store).fault { throw failure(fault) }
-  }
-
-  private func describe(_ model: Model) -> String {
-    let values = model.values.sorted { $0.key < $1.key }.map { "\($0.key): \(Self.shown($0.value))" }
-    return "\(values), open \(model.open.sorted())"
-  }
-
-  /// What the store shows.
-  private func state() throws -> Model {
-    var found = Model()
-    for key in 0..<shape.keys { found.values[key] = try store.get(name(key)) }
-    found.open = store.openReservations
-    return found
   }
 
   // MARK: Ends
