@@ -17,8 +17,7 @@ def run_ingest(machine: Machine, command: str) -> dict:
 
 def reservations(machine: Machine, store: Store) -> list[dict]:
     """What is reserved in a store."""
-    listed = machine.check(f"kvcli peer list {store.medium.address} --json")
-    return [json.loads(line) for line in listed.splitlines() if line]
+    return json.loads(machine.check(f"kvcli peer list {store.medium.address} --json"))["reservations"]
 
 
 def read_command(store: Store) -> str:
