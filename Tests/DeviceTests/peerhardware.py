@@ -2,7 +2,7 @@
 
 import re
 
-from machine import Backing, Machine
+from machine import Backing, DeviceTestError, Machine
 from media import REGION_FUNCTION, SHARED_MEMORY_FUNCTION
 
 # A second NVMe controller, with a disk; memory for its queues; QEMU's device for teaching.
@@ -35,6 +35,14 @@ def devices(backing: Backing) -> tuple[str, ...]:
 def limit_disk(machine: Machine, bytes_per_second: int) -> None:
     """Makes the disk so slow that transfers are still going on when something is killed; 0 for no limit."""
     machine.monitor("qom-set", path="/objects/speed", property="limits", value={"bps-total": bytes_per_second})
+
+
+def completed_reads(machine: Machine) -> int:
+    """How many reads the disk has done since the machine was started."""
+    for device in machine.monitor("query-blockstats"):
+        if device.get("node-name") == "peerdisk":
+            return device["stats"]["rd_operations"]
+    raise DeviceTestError("QEMU has no statistics of the disk")
 
 
 class TransferTrace:

@@ -12,16 +12,16 @@ from hostpeer import HostPeer
 from ingest import RunningIngest, read_command, reservations, run_ingest
 from machine import DeviceTestError, Machine
 from peercopies import commit, reserve
-from peerhardware import DISK, devices, limit_disk
+from peerhardware import DISK, completed_reads, devices, limit_disk
 from peertally import PeerTallies, PeerTally
 from peervalues import PeerContents, PeerDisk
 from peerwork import PeerWork, disk_work, edu_work
 from store import Store
 from testbed import Testbed
 
-# So slow that a kill mostly finds transfers going on; and slower, so that they go on until it was seen what is there.
-BYTES_PER_SECOND = 1 << 21
-SLOWER = 1 << 15
+# So slow that a kill mostly finds transfers going on; and so slow that most of what is under way is still to come.
+SLOW = 1 << 21
+VERY_SLOW = 1 << 15
 # The time that a device gets for what it was told to do before the kill: the one that is not reset needs a tenth of it.
 SETTLING_SECONDS = 1
 MEDIA = ("pmr", "ivshmem")
@@ -63,7 +63,13 @@ class PeerKills:
             generator = random.Random(f"{self._seed}/peers/{self._cycle}")
             with self._boot() as machine:
                 self._check(machine, generator)
-                found, late = self._kill_store(machine, self._work(title, machine, generator), generator)
+                work = self._work(title, machine, generator)
+                # In half of the cycles while the first values are under way: the disk has several to write then.
+                is_early = title.startswith("disk") and self._cycle % 2 == 0
+                running = self._start_early(machine, work) if is_early else self._start(machine, work, "pmr", generator)
+                found, late = self._kill_store(machine, work, running, generator)
+                if is_early and late == 0:
+                    raise DeviceTestError(f"{title}: the disk wrote nothing after the store was killed")
                 if title == "disk to pmr":
                     self._start_host(machine, generator)
                 self._kill_machine(machine, self._work(title, machine, generator), generator)
@@ -90,15 +96,15 @@ class PeerKills:
 
     # MARK: Killing the store
 
-    def _kill_store(self, machine: Machine, work: PeerWork, generator: random.Random) -> tuple[int, int]:
+    def _kill_store(
+        self, machine: Machine, work: PeerWork, running: RunningIngest, generator: random.Random
+    ) -> tuple[int, int]:
         """Kills the process while its peer writes, and looks at what the next owner finds, while the peer goes on.
 
         - Returns: the number of places in quarantine, and of those in which bytes changed afterwards.
         """
         name = work.store.medium.name
         contents, host = self._contents[name], self._hosts[name]
-        running = self._start(machine, work, "pmr", generator)
-        limit_disk(machine, SLOWER)
         running.kill()
         before = host.snapshot()
         work.tally.store_kills += 1
@@ -126,19 +132,31 @@ class PeerKills:
 
     def _start(self, machine: Machine, work: PeerWork, port: str, generator: random.Random) -> RunningIngest:
         """Starts the work, and lets it come to some moment after the first value."""
-        limit_disk(machine, BYTES_PER_SECOND)
-        self._running = RunningIngest(machine, port, work.command, work.lines)
-        self._running.wait_for(1)
+        limit_disk(machine, SLOW)
+        running = RunningIngest(machine, port, work.command, work.lines)
+        running.wait_for(1)
         time.sleep(generator.uniform(0, 0.6))
-        return self._running
+        return running
+
+    def _start_early(self, machine: Machine, work: PeerWork) -> RunningIngest:
+        """Starts the work, and lets it come to where the disk has written one value, and has others to write."""
+        limit_disk(machine, VERY_SLOW)
+        before = completed_reads(machine)
+        running = RunningIngest(machine, "pmr", work.command, work.lines)
+        deadline = time.monotonic() + 60
+        while completed_reads(machine) == before:
+            if time.monotonic() > deadline:
+                raise DeviceTestError(f"{work.store.medium.address}: the disk reads nothing")
+            time.sleep(0.02)
+        return running
 
     # MARK: Killing the machine
 
     def _kill_machine(self, machine: Machine, work: PeerWork, generator: random.Random) -> None:
-        self._start(machine, work, "devdax", generator)
+        running = self._start(machine, work, "devdax", generator)
         machine.kill()
         work.tally.machine_kills += 1
-        work.note(self._running.acknowledged, self._contents[work.store.medium.name])
+        work.note(running.acknowledged, self._contents[work.store.medium.name])
         self._last[work.store.medium.name] = work.tally
 
     def _start_host(self, machine: Machine, generator: random.Random) -> None:
