@@ -25,7 +25,7 @@ CRASH_BUILD := BARKV_CRASH_RIG=1 $(SWIFT) build -c release -Xswiftc -enable-test
   --product crashrig
 CRASH_RIG := .build-crash/release/crashrig --directory .build-crash
 # Different states that `make test` judges: a minute or so on two processors.
-CRASH_STATES ?= 400000
+CRASH_STATES ?= 1000000
 # Interleavings of owners and devices.
 PEER_RUNS ?= 10000
 crash: SECONDS ?= 600
@@ -61,7 +61,7 @@ test: setup lint ## check the formatting, build everything, run all tests
 	$(SWIFT) build --product kvcli
 	$(SWIFT) test
 	$(CRASH_BUILD)
-	$(CRASH_RIG) --states $(CRASH_STATES)
+	$(CRASH_RIG) --states $(CRASH_STATES) --deep-share 64
 	$(CRASH_RIG) --peers $(PEER_RUNS)
 
 crash: setup ## judge what power cuts leave, for SECONDS=600 or as long as you say

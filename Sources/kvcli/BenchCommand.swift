@@ -15,7 +15,7 @@ struct BenchCommand: ParsableCommand {
 
       STORE must exist, or --create makes it, for this benchmark only unless --keep is given. A store that was there \
       before keeps its entries: the benchmark's keys start with “kvbench:”, and it removes them at the end unless --keep \
-      is given; a store that does not win back space has less room afterwards.
+      is given.
 
         kvcli bench /dev/shm/bench.kv --create
         PMEM_IS_PMEM_FORCE=1 kvcli bench /dev/shm/bench.kv --create --json

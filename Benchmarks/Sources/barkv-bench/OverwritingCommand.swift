@@ -15,7 +15,7 @@ struct OverwritingCommand: ParsableCommand {
   @Option(help: "The region's bytes.")
   var size = 1 << 30
 
-  @Option(help: "The bytes of a value: 8 to 4,000. A key has 16.")
+  @Option(help: "The bytes of a value: 8 to 1,000,000. A key has 16. From 4,096 on values are in extents.")
   var valueBytes = 100
 
   @Option(help: "The share of the usable bytes that lives.")
@@ -31,7 +31,7 @@ struct OverwritingCommand: ParsableCommand {
   var directory = "/dev/shm"
 
   mutating func validate() throws {
-    guard (8...4_000).contains(valueBytes) else { throw ValidationError("--value-bytes is to be 8 to 4,000.") }
+    guard (8...1_000_000).contains(valueBytes) else { throw ValidationError("--value-bytes is to be 8 to 1,000,000.") }
     guard fill > 0, fill < 1 else { throw ValidationError("--fill is to be a share of one.") }
   }
 
@@ -47,8 +47,9 @@ struct OverwritingCommand: ParsableCommand {
       let key = key(of: number)
       unsafe try store.put(value.span.bytes.extracting(first: max(valueBytes, 16)), for: key.span.bytes)
     }
+    let isExtent = valueBytes >= 4096
     var count = 0
-    while count % 1024 != 0 || Double(store.statistics.liveBytes) < fill * Double(store.statistics.usableBytes) {
+    while count % (isExtent ? 16 : 1024) != 0 || Double(store.statistics.liveBytes) < fill * Double(store.statistics.usableBytes) {
       try put(UInt64(count), version: 0)
       count += 1
     }
@@ -56,9 +57,11 @@ struct OverwritingCommand: ParsableCommand {
     print(
       "\(count) keys, \(full.liveBytes >> 20) MiB live of \(full.usableBytes >> 20) MiB usable, "
         + "\(full.capacityBytes >> 20) MiB in segments; \(skew.rawValue)")
-    print("turn      puts/s   write amplification   of it: copies, index     gets, us: median   99.9 %  slowest")
+    print(
+      "turn      puts/s   write amplification   of it: copies, index     gets, us: median   99.9 %  slowest"
+        + "    puts, us: 99.9 %  slowest")
     var versions = [UInt32](repeating: 0, count: count)
-    let record = (12 + 16 + max(valueBytes, 16) + 63) / 64 * 64
+    let record = isExtent ? 64 + (valueBytes + 4095) / 4096 * 4096 : (12 + 16 + max(valueBytes, 16) + 63) / 64 * 64
     let perTurn = Int(full.capacityBytes) / record
     var zipfian = skew == .zipfian ? ZipfianNumbers(below: count, theta: 0.99, seed: 1) : nil
     var random: UInt64 = 1
@@ -66,12 +69,17 @@ struct OverwritingCommand: ParsableCommand {
     var speeds: [Double] = []
     for turn in 1...turns {
       let before = store.statistics
+      var putting = LatencyHistogram()
       let begun = now()
+      var last = begun
       for _ in 0..<perTurn {
         random &+= 1
         let number = zipfian?.next() ?? crl_mix(random) % UInt64(count)
         versions[Int(number)] &+= 1
         try put(number, version: UInt64(versions[Int(number)]))
+        let next = now()
+        putting.add(next - last)
+        last = next
       }
       let seconds = Double(now() - begun) / 1e9
       let after = store.statistics
@@ -82,10 +90,10 @@ struct OverwritingCommand: ParsableCommand {
       let latencies = reader.take()
       print(
         String(
-          format: "%4d %11.0f %21.2f %14.2f %7.2f %20.2f %8.2f %8.1f", turn, speeds[turn - 1], 1 + copied + index,
+          format: "%4d %11.0f %21.2f %14.2f %7.2f %20.2f %8.2f %8.1f %19.1f %8.1f", turn, speeds[turn - 1], 1 + copied + index,
           copied,
           index, Double(latencies.quantile(0.5)) / 1e3, Double(latencies.quantile(0.999)) / 1e3,
-          Double(latencies.longest) / 1e3))
+          Double(latencies.longest) / 1e3, Double(putting.quantile(0.999)) / 1e3, Double(putting.longest) / 1e3))
     }
     try reader.stop()
     print(String(format: "speed of the last turn: %.2f of the first's", (speeds.last ?? 0) / (speeds.first ?? 1)))

@@ -105,11 +105,11 @@ final class Index: @unchecked Sendable {
   }
 
   /// A table for so many slots, which only the caller knows.
-  func makeTable(roomFor count: Int) -> IndexTable {
-    IndexTable(roomFor: count, from: pool)
+  func makeTable(holding count: Int) -> IndexTable {
+    IndexTable(holding: count, from: pool)
   }
 
-  /// Gives back a table that ``makeTable(roomFor:)`` gave and nobody else has seen.
+  /// Gives back a table that ``makeTable(holding:)`` gave and nobody else has seen.
   func discard(_ table: IndexTable) {
     unsafe pool.deallocate(table.memory, bytes: table.byteCount)
   }

@@ -53,7 +53,7 @@ final class IndexLoader: Sendable {
         slots = RunEntries.merge(newer: content.changes, older: slots, dropsGone: true)
       }
     }
-    let table = index.makeTable(roomFor: slots.count + items.count)
+    let table = index.makeTable(holding: slots.count + items.count)
     for slot in slots { table.add(slot.slot) }
     var usedSlots = slots.count
     if let tail = source.tail, !items.isEmpty {

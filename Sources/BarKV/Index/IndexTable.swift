@@ -156,6 +156,11 @@ struct IndexTable {
     self.init(bucketCount: count * 3 / (2 * Self.slotsPerBucket) + 1, from: pool)
   }
 
+  /// A table that `count` keys fill to three quarters: that is little memory, for a partition that may never grow again.
+  init(holding count: Int, from pool: TablePool) {
+    self.init(bucketCount: count * 4 / (3 * Self.slotsPerBucket) + 1, from: pool)
+  }
+
   /// Adds a slot to a table that nobody else knows and that has room.
   func add(_ slot: IndexSlot) {
     set(freePosition(slot.fragment), slot)

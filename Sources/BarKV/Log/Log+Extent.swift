@@ -9,14 +9,28 @@ extension Log {
   func writeExtent(_ value: UnsafeRawBufferPointer) throws(StoreError) -> (
     reference: ExtentReference, range: Range<Int>
   ) {
-    let place = try placeExtent(bytes: value.count, alignment: geometry.extentAlignment)
+    try unsafe write(
+      value, at: placeExtent(bytes: value.count, alignment: geometry.extentAlignment), site: .extent)
+  }
+
+  /// Writes a copy of an extent that shares its segment with others, away from those of writers. The caller has the turn of
+  /// maintenance. As ``writeExtent(_:)`` otherwise.
+  func copyExtent(_ value: UnsafeRawBufferPointer) throws(StoreError) -> (
+    reference: ExtentReference, range: Range<Int>
+  ) {
+    try unsafe write(value, at: placeCopy(bytes: value.count), site: .copy)
+  }
+
+  private func write(
+    _ value: UnsafeRawBufferPointer, at place: (segment: Int, offset: Int), site: MediumSite
+  ) throws(StoreError) -> (reference: ExtentReference, range: Range<Int>) {
     let entry = unsafe segments[place.segment]
     let reference = unsafe ExtentReference(
       offset: place.offset, length: value.count, checksum: Checksum.of(value, seed: entry.pointee.salt),
       generation: entry.pointee.generation)
     let whole = value.count & ~(lineSize - 1)
     if whole > 0 {
-      try unsafe medium.write(UnsafeRawBufferPointer(rebasing: value[..<whole]), at: place.offset, site: .extent)
+      try unsafe medium.write(UnsafeRawBufferPointer(rebasing: value[..<whole]), at: place.offset, site: site)
     }
     if whole < value.count {
       var last = [UInt8](repeating: 0, count: lineSize)
@@ -24,7 +38,7 @@ extension Log {
         unsafe $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: value[whole...]))
       }
       try unsafe last.span.bytes.withUnsafeBytes { (line) throws(StoreError) in
-        try unsafe medium.write(line, at: place.offset + whole, site: .extent)
+        try unsafe medium.write(line, at: place.offset + whole, site: site)
       }
     }
     // From the segment's start: another thread may have written the header, and the reference needs it too.
@@ -138,6 +152,40 @@ extension Log {
       if let place = takePending(other, bytes: bytes, alignment: alignment) { return place }
     }
     throw .full
+  }
+
+  private func placeCopy(bytes: Int) throws(StoreError) -> (segment: Int, offset: Int) {
+    let lane = extentCopyLane
+    lock(lane).lock()
+    defer { release(lane) }
+    if let place = takePending(lane, bytes: bytes, alignment: geometry.extentAlignment) { return place }
+    guard let fresh = takeReserve(.copy) else { throw .full }
+    try openExtents(lane, fresh[0], kind: .extents)
+    // A checkpoint that comes before the copy's barrier makes the header durable.
+    try medium.fence(site: .extentHeader)
+    guard let place = takePending(lane, bytes: bytes, alignment: geometry.extentAlignment) else { throw .full }
+    return place
+  }
+
+  /// The lines that copies of extents find without another segment. The caller has the turn of maintenance.
+  var extentRoomForCopies: Int {
+    let lane = extentCopyLane
+    lock(lane).lock()
+    defer { release(lane) }
+    let state = unsafe self[lane]
+    guard unsafe state.pointee.extentSegment >= 0 else { return 0 }
+    return unsafe (state.pointee.extentLimit - state.pointee.extentPosition) / lineSize
+  }
+
+  /// The segments in which lanes go on placing extents.
+  func openExtentSegments() -> Set<Int> {
+    var open = Set<Int>()
+    for lane in allLanes {
+      lock(lane).lock()
+      unsafe open.insert(self[lane].pointee.extentSegment)
+      release(lane)
+    }
+    return open
   }
 
   /// Takes room for an extent that a record will refer to. The caller holds the lane, so that no cut comes in between.

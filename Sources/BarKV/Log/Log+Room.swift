@@ -52,7 +52,7 @@ extension Log {
   }
 
   /// Takes a free segment for what adds no keys.
-  private func takeReserve(_ purpose: Space.Purpose) -> [Int]? {
+  func takeReserve(_ purpose: Space.Purpose) -> [Int]? {
     expectKeys(newSegments: 0)
     return space.take(1, purpose: purpose)
   }

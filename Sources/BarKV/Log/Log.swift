@@ -25,6 +25,8 @@ final class Log: @unchecked Sendable {
   var maintenanceLane: Int { laneCount }
   /// The lane of tombstones where space is short: nothing else goes there, so a checkpoint gives all of its segments back.
   var tombstoneLane: Int { laneCount + 1 }
+  /// The lane of extents' copies. Tombstones have no extents of their own.
+  var extentCopyLane: Int { tombstoneLane }
   /// All of them.
   var allLanes: Range<Int> { 0..<laneCount + 2 }
   private let lanes: UnsafeMutablePointer<Lane>

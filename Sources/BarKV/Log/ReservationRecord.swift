@@ -33,9 +33,9 @@ struct ReservationRecord: Equatable, Sendable {
     unsafe withUnsafeMutableBytes(of: &bytes) { bytes in
       let target = unsafe bytes.baseAddress.unsafelyUnwrapped
       unsafe target.setLittleEndian(generation, at: 0)
-      unsafe target.setLittleEndian(UInt64(offset), at: 8)
+      unsafe target.setLittleEndian(UInt64(truncatingIfNeeded: offset), at: 8)
       unsafe target.setLittleEndian(extentGeneration, at: 16)
-      unsafe target.setLittleEndian(UInt32(length), at: 24)
+      unsafe target.setLittleEndian(UInt32(truncatingIfNeeded: length), at: 24)
       unsafe target.setLittleEndian(state.rawValue, at: 28)
       unsafe target.setLittleEndian(created, at: 32)
       unsafe target.setLittleEndian(boot, at: 40)

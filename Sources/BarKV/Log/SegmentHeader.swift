@@ -51,7 +51,7 @@ struct SegmentHeader: Sendable, Equatable {
   }
 
   /// What the two copies of a segment's header are.
-  enum Found: Equatable {
+  enum Found: Equatable, Sendable {
     /// Both copies are blank, or unreadable and not worth telling apart from a torn opening.
     case none(isBlank: Bool)
     /// A valid header; `damagedCopy` is the copy (0 or 1) that does not match it.

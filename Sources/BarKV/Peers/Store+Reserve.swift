@@ -19,7 +19,8 @@ extension Store {
   /// - Parameters:
   ///   - length: the value's bytes: 1 to what a value may have. The peer writes no other ones.
   ///   - alignment: what its offset in the region is a multiple of: a power of two, at most half a segment. A BAR starts at a
-  ///     multiple of its own size, so its addresses are as aligned as the offsets.
+  ///     multiple of its own size, so its addresses are as aligned as the offsets. Once it is committed, compaction
+  ///     may move the value as any other, to where extents start.
   /// - Throws: ``StoreError/invalidReservation(_:)``, ``StoreError/invalidKeyLength(_:maximum:)``,
   ///   ``StoreError/valueTooLarge(_:maximum:)``, ``StoreError/tooManyReservations(limit:)``, ``StoreError/full``,
   ///   ``StoreError/readOnly``, and what every call throws.

@@ -70,6 +70,7 @@ extension Recovery {
   ///   - freed: says which segments were free once more, whatever their headers say.
   private func survey(_ checkpoint: Checkpoint?, freed: Checkpoint?) -> Survey {
     var survey = Survey()
+    let headers = readHeaders()
     let runs = Set(checkpoint?.runs.map(\.generation) ?? [])
     var segment = 0
     while segment < geometry.segmentCount {
@@ -77,7 +78,7 @@ extension Recovery {
       let start = geometry.segmentOffset(segment)
       medium.note(load: start..<start + Geometry.segmentHeaderBytes)
       let use = freed?.segments[segment]
-      switch unsafe SegmentHeader.read(from: medium.bytes, segment: segment, superblock: superblock) {
+      switch headers[segment] {
       case .none(let isBlank):
         if let use, use.kind != .free { survey.lost.append(segment) }
         if !isBlank { survey.unreadable.append(segment) }
@@ -111,6 +112,19 @@ extension Recovery {
       segment += span
     }
     return survey
+  }
+
+  /// What stands where segments may begin. The page of each is touched for the first time here, which is most of what
+  /// opening a large store costs: so it is done on all processors.
+  private func readHeaders() -> [SegmentHeader.Found] {
+    let group = 64
+    let count = geometry.segmentCount
+    let groups = parallelMap((count + group - 1) / group, least: 4) { [medium, superblock] number in
+      (number * group..<min(count, (number + 1) * group)).map { segment in
+        unsafe SegmentHeader.read(from: medium.bytes, segment: segment, superblock: superblock)
+      }
+    }
+    return groups.flatMap { $0 }
   }
 }
 

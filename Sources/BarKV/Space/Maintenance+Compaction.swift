@@ -8,19 +8,24 @@ extension Maintenance {
   private struct Victim {
     var segment: Int
     var live: Int
+    var dead: Int
     var score: Double
+    var garbage: Double { Double(dead) / Double(live) }
   }
 
   /// A live record of a victim.
-  private struct Survivor {
+  struct Survivor {
     var line: Int
     var lines: Int
     var place: Index.Place
+    /// Where its value is moved to, and from where, if it is.
+    var moved: ExtentReference?
+    var extent: ExtentReference?
   }
 
   /// How many records are copied under one barrier, and how many lines.
-  private static var groupCount: Int { 64 }
-  private static var groupLines: Int { 4096 }
+  static var groupCount: Int { 64 }
+  static var groupLines: Int { 4096 }
 
   /// Empties victims as far as there is room for what lives in them, and makes a checkpoint, which gives them back. The
   /// caller has the turn.
@@ -40,11 +45,16 @@ extension Maintenance {
       if state.gained > before { return true }
     }
     let victims = chooseVictims(state, leastGarbage)
-    guard !victims.isEmpty else { return false }
+    let extents = chooseExtentVictims(state, leastGarbage)
+    guard !victims.isEmpty || !extents.isEmpty else { return false }
     var emptied = 0
-    for victim in victims {
-      guard try empty(victim.segment, &state) else { break }
-      emptied += 1
+    if let best = extents.first, victims.allSatisfy({ $0.garbage < best.garbage }) {
+      emptied = try emptyExtents(extents, &state)
+    } else {
+      for victim in victims {
+        guard try empty(victim.segment, &state) else { break }
+        emptied += 1
+      }
     }
     guard emptied > 0 else { return false }
     state.fruitlessMoves += emptied
@@ -61,7 +71,9 @@ extension Maintenance {
     state.fruitlessMoves = 0
   }
 
-  private func hasVictims(_ state: State, _ leastGarbage: Int) -> Bool { !chooseVictims(state, leastGarbage).isEmpty }
+  private func hasVictims(_ state: State, _ leastGarbage: Int) -> Bool {
+    !chooseVictims(state, leastGarbage).isEmpty || !chooseExtentVictims(state, leastGarbage).isEmpty
+  }
 
   private var hasUnreportedTail: Bool {
     log.allLanes.contains { lane in
@@ -92,7 +104,7 @@ extension Maintenance {
       // Empty ones come back by themselves.
       guard dead > 0, live > 0, dead * leastGarbage >= live + dead else { continue }
       let age = Double(now &- generation & 0xFFFF_FFFF) + 1
-      victims.append(Victim(segment: segment, live: live, score: Double(dead) / Double(live) * age))
+      victims.append(Victim(segment: segment, live: live, dead: dead, score: Double(dead) / Double(live) * age))
     }
     victims.sort { $0.score > $1.score }
     let lane = unsafe log[log.maintenanceLane].pointee.room / lineSize
@@ -158,10 +170,12 @@ extension Maintenance {
   }
 
   /// Copies those of a group that live, under one barrier; `false` where there is no room for them.
-  private func copy(_ group: [Survivor]) throws(StoreError) -> Bool {
+  func copy(_ group: [Survivor]) throws(StoreError) -> Bool {
     // A look without locks first: most records of a good victim are dead.
     var candidates: [Survivor] = []
-    for survivor in group where try isNamed(survivor) { candidates.append(survivor) }
+    for survivor in group {
+      if try isNamed(survivor) { candidates.append(survivor) } else { abandon(survivor) }
+    }
     guard !candidates.isEmpty else { return true }
     let partitions = Set(candidates.map(\.place.partition)).sorted()
     var locked = 0
@@ -178,14 +192,18 @@ extension Maintenance {
     var copies: [(survivor: Survivor, position: Int, offset: Int)] = []
     var hasRoom = true
     for survivor in candidates {
-      guard let position = position(of: survivor) else { continue }
+      guard hasRoom, let position = position(of: survivor) else {
+        abandon(survivor)
+        continue
+      }
       if !log.hasRoom(lane, bytes: survivor.lines * lineSize) {
         // An earlier owner's segment, which may be the next, is gone on in only when all before it is durable.
         if !copies.isEmpty { try log.settle(lane, site: .copy) }
         let free = log.space.freeCount
         guard try log.openRoom(lane, bytes: survivor.lines * lineSize, purpose: .copy) else {
           hasRoom = false
-          break
+          abandon(survivor)
+          continue
         }
         taken(free - log.space.freeCount)
       }
@@ -206,10 +224,16 @@ extension Maintenance {
       throw .damagedRecord(offset: UInt64(offset))
     }
     let body = offset + Record.headerBytes
+    let key = unsafe UnsafeRawBufferPointer(rebasing: medium.bytes[body..<body + record.keyLength])
     copiedBytes.wrappingAdd(UInt64(survivor.lines * lineSize), ordering: .relaxed)
+    if let moved = survivor.moved {
+      return try unsafe moved.withEncoded { (reference) throws(StoreError) in
+        try unsafe log.append(
+          lane, kind: .putExtent, sequence: log.takeSequence(), key: key, value: reference, site: .copy)
+      }
+    }
     return try unsafe log.append(
-      lane, kind: record.kind, sequence: log.takeSequence(),
-      key: UnsafeRawBufferPointer(rebasing: medium.bytes[body..<body + record.keyLength]),
+      lane, kind: record.kind, sequence: log.takeSequence(), key: key,
       value: UnsafeRawBufferPointer(
         rebasing: medium.bytes[body + record.keyLength..<body + record.keyLength + record.valueLength]),
       site: .copy)
@@ -221,12 +245,26 @@ extension Maintenance {
       index.replace(copy.survivor.place, at: copy.position, line: line)
       log.segments.addDead(
         copy.survivor.lines, segment: log.geometry.segment(at: copy.survivor.line * lineSize))
+      if let moved = copy.survivor.moved { countMoved(moved, from: copy.survivor.extent) }
       log.note(lane, copy.survivor.place, gone: copy.survivor.line, came: line)
     }
   }
 
+  /// Counts an extent as live in its new place, and as dead where it was.
+  private func countMoved(_ moved: ExtentReference, from old: ExtentReference?) {
+    let lines = log.extentLines(bytes: moved.length)
+    log.segments.addDead(-lines, segment: geometry.segment(at: moved.offset))
+    log.segments.addPending(-1, segment: geometry.segment(at: moved.offset))
+    if let old { log.segments.addDead(lines, segment: geometry.segment(at: old.offset)) }
+  }
+
+  /// Gives up the copy of a value whose record is not there any more, or cannot be written.
+  private func abandon(_ survivor: Survivor) {
+    if let moved = survivor.moved { log.abandon(moved) }
+  }
+
   /// Whether the index names the record, by a look without a lock.
-  private func isNamed(_ survivor: Survivor) throws(StoreError) -> Bool {
+  func isNamed(_ survivor: Survivor) throws(StoreError) -> Bool {
     epochs.enter()
     defer { epochs.leave() }
     while true {

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// Calls `body` for 0 to `count` - 1 on all processors, this thread among them, and waits for the end; few calls are made
-/// on this thread alone.
-func inParallel(_ count: Int, _ body: @Sendable (Int) -> Void) {
-  let helpers = count < 32 ? 0 : min(processorCount(), 64) - 1
+/// Calls `body` for 0 to `count` - 1 on all processors, this thread among them, and waits for the end; fewer than `least`
+/// calls are made on this thread alone.
+func inParallel(_ count: Int, least: Int = 32, _ body: @Sendable (Int) -> Void) {
+  let helpers = count < least ? 0 : min(processorCount(), 64) - 1
   let next = Counter()
   withoutActuallyEscaping(body) { body in
     let work: @Sendable () -> Void = {
@@ -26,9 +26,9 @@ private final class Counter: Sendable {
 }
 
 /// The results of `body` for 0 to `count` - 1, computed on all processors.
-func parallelMap<T: Sendable>(_ count: Int, _ body: @Sendable (Int) -> T) -> [T] {
+func parallelMap<T: Sendable>(_ count: Int, least: Int = 32, _ body: @Sendable (Int) -> T) -> [T] {
   let results = Locked([T?](repeating: nil, count: count))
-  inParallel(count) { index in
+  inParallel(count, least: least) { index in
     let result = body(index)
     results.withLock { $0[index] = result }
   }

@@ -179,10 +179,10 @@ import Testing
   /// Writers and maintenance change all of it all the time, and nothing ever looks wrong.
   @Test func writersAreNoDamage() throws {
     let store = try Region(size: 2 << 20).create(segmentSize: 16 << 10)
-    let isDone = Atomic<Bool>(false)
+    let hasEnded = Atomic<Bool>(false)
     try Threads.run(4) { thread in
       guard thread < 3 else {
-        defer { isDone.store(true, ordering: .relaxed) }
+        defer { hasEnded.store(true, ordering: .relaxed) }
         for round in 0..<25 {
           let report = try store.verify()
           #expect(report.isSound, "round \(round): \(report.damage)")
@@ -190,22 +190,20 @@ import Testing
         return
       }
       var generator = SeededGenerator(seed: UInt64(thread))
-      while !isDone.load(ordering: .relaxed) {
-        let key = key(generator.below(1500))
+      while !hasEnded.load(ordering: .relaxed) {
+        let name = key(generator.below(1500))
         switch generator.below(6) {
-        case 0: try store.delete(key)
+        case 0: try store.delete(name)
         case 1:
           var batch = Batch()
-          for _ in 0..<5 { batch.put(generator.bytes(50), for: BarKVTests.key(generator.below(1500))) }
-          _ = try isTaken { try store.write(batch) }
+          for _ in 0..<5 { batch.put(generator.bytes(50), for: key(generator.below(1500))) }
+          _ = try isDone { try store.write(batch) }
         default:
           let length = generator.oneIn(20) ? 5000 : generator.below(200)
-          _ = try isTaken { try store.put(generator.bytes(length), for: key) }
+          _ = try isDone { try store.put(generator.bytes(length), for: name) }
         }
       }
     }
     try store.expectSound()
   }
-
-  private func isTaken(_ body: () throws -> Void) throws -> Bool { try BarKVTests.isDone(body) }
 }
