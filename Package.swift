@@ -27,7 +27,8 @@ let damageTests: [Target] = [
   .testTarget(
     name: "CrashRegressionTests", dependencies: ["BarKV", "CBarKV", "CrashRig"], path: "Tests/CrashTests",
     exclude: [
-      "Rig", "LinearizabilityCheckerTests.swift", "PersistenceModelTests.swift", "RigTests.swift",
+      "Rig", "LinearizabilityCheckerTests.swift", "PeerInterleavingTests.swift", "PersistenceModelTests.swift",
+      "RigTests.swift",
       "TemporaryDirectory.swift",
     ], swiftSettings: strict),
 ]

@@ -73,7 +73,8 @@ enum MutantList {
     /// Whether interleavings of owners and devices may notice it.
     var isAboutPeers: Bool {
       switch self {
-      case .commitSkipsWait, .commitSkipsChecksum, .commitTrustsEarlierBoot, .forgetsQuarantine,
+      case .commitSkipsWait, .commitSkipsChecksum, .commitTrustsAnyCompletion, .commitTrustsEarlierBoot,
+        .forgetsQuarantine,
         .cutForgetsReservations, .releaseWithoutRecord, .reservationBeforeBarrier, .forgetsLease:
         true
       default: false

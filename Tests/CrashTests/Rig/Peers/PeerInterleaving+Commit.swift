@@ -67,6 +67,8 @@ extension PeerInterleaving {
       }
       return .checksum(checksum)
     case .never:
+      // There the device's word may come before its data, and is not taken.
+      if model.rules.domain.isBehindBus, chance(1, in: 3) { return .default }
       return hasTrailer && chance(1, in: 2)
         ? .trailer(trailer, timeout: .zero) : .checksum(checksum, timeout: .zero)
     }
