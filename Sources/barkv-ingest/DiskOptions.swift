@@ -78,7 +78,10 @@ struct DiskOptions: ParsableArguments {
   @Option(help: ArgumentHelp("The disk's namespace.", valueName: "number"))
   var namespace: UInt32 = 1
 
-  @Flag(help: "Unbind the disk's kernel driver, if one is bound. A disk that is mounted is refused.")
+  @Flag(
+    help: """
+      Unbind the disk's kernel driver, if one is bound; it stays unbound. A disk that is mounted is refused.
+      """)
   var unbind = false
 
   /// Takes the disk, resets it, hands it to `body`, and resets it again: then it moves no more bytes, whatever happened.

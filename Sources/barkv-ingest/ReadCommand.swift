@@ -26,7 +26,10 @@ struct ReadCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("KEY:FIRST:BLOCKS; a single “-” reads them from standard input, a line each."))
   var transfers: [String] = []
 
-  @Option(help: ArgumentHelp("How many values are on their way at a time.", valueName: "count"))
+  @Option(
+    help: ArgumentHelp(
+      "How many values are on their way at a time; so many lines of standard input may wait for the next one.",
+      valueName: "count"))
   var depth = 4
 
   @Flag(help: "After each value, write how many are durable.")

@@ -116,7 +116,7 @@ class PeerCopies:
             tally.transfers += 1
             tally.payload_bytes += len(value)
             contents.set(f"h{number}", value)
-        contents.check(self._machine, store, tally)
+        contents.check(self._machine, store, tally, prefix="h")
         if left := reservations(self._machine, store):
             raise DeviceTestError(f"{store.medium.address}: still reserved: {left}")
 

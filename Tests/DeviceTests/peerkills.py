@@ -162,7 +162,7 @@ class PeerKills:
     def _start_host(self, machine: Machine, generator: random.Random) -> None:
         """Has the host write into the shared memory until the machine is gone, and longer."""
         value = generator.randbytes(generator.randrange(4096, 200_000))
-        place = reserve(machine, self._stores["ivshmem"], "late", len(value))
+        place = reserve(machine, self._stores["ivshmem"], "host", len(value))
         writer = self._hosts["ivshmem"].start_writing(place["offset"], value, seconds=4)
         self._unfinished = Unfinished(place, value, writer)
         self._tallies["host, ivshmem"].machine_kills += 1
@@ -172,7 +172,7 @@ class PeerKills:
     def _check(self, machine: Machine, generator: random.Random) -> None:
         """What the last cycle left: values whole, places that a peer may still write to in quarantine."""
         for name, store in self._stores.items():
-            tally = self._last.pop(name, self._tallies["host, ivshmem"])
+            tally = self._last.pop(name, self._tallies[f"NVMe, {name}"])
             left = self._find_quarantine(machine, store, tally)
             self._contents[name].check(machine, store, tally)
             if self._unfinished and name == "ivshmem":
@@ -187,8 +187,8 @@ class PeerKills:
         if token not in [place["token"] for place in left]:
             raise DeviceTestError(f"{store.medium.address}: the place that the host writes to is not in quarantine")
         commit(machine, store, token, self._unfinished.value)
-        self._contents["ivshmem"].set("late", self._unfinished.value)
-        self._contents["ivshmem"].check(machine, store, tally)
+        self._contents["ivshmem"].set("host", self._unfinished.value)
+        self._contents["ivshmem"].check(machine, store, tally, prefix="h")
         tally.transfers += 1
         tally.payload_bytes += len(self._unfinished.value)
         self._unfinished = None

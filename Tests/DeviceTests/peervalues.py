@@ -65,13 +65,16 @@ class PeerContents:
         """The key may have this value, too: nobody knows how far its writing came."""
         self.may_be.setdefault(key, [None]).append(value)
 
-    def check(self, machine: Machine, store: Store, tally: PeerTally) -> None:
-        """Verifies the store, and compares all that is in it; what is found is all that there may be from now on."""
+    def check(self, machine: Machine, store: Store, tally: PeerTally, prefix: str = "") -> None:
+        """Verifies the store, and compares all that is in it; what is found is all that there may be from now on.
+
+        Keys that begin with `prefix` are counted.
+        """
         address = store.medium.address
         machine.check(f"kvcli verify {address}")
         # One digest of all entries, as they are too many bytes for the machine's slow ports.
         found = machine.check(f"kvcli dump {address} --hex | LC_ALL=C sort | sha256sum").split()[0]
-        tally.compared += len(self.may_be)
+        tally.compared += sum(key.startswith(prefix) for key in self.may_be)
         for values in itertools.product(*self.may_be.values()):
             contents = {key.encode(): value for key, value in zip(self.may_be, values) if value is not None}
             if found == _digest_of_dump(contents):

@@ -13,16 +13,16 @@ import SystemPackage
 ///
 /// It holds the lock by which stores own a BAR, so a window is never open over a store that somebody has open, nor twice.
 @safe
-public final class BarWindow {
+final class BarWindow {
   // Invariant: `base` is the start of a mapping of `length` bytes that lives as long as this object, and every access goes
   // through `address(of:bytes:)`, which lets none begin or end outside or off its own alignment.
   private let base: UnsafeMutableRawPointer
   private let descriptor: FileDescriptor
 
   /// How many bytes are mapped.
-  public let length: Int
+  let length: Int
   /// The bus address of the first byte.
-  public let busAddress: UInt64
+  let busAddress: UInt64
   /// What it is called in errors.
   let name: String
 

@@ -4,7 +4,7 @@ import BarKV
 /// and writes from there to the bus.
 ///
 /// The simplest peer there is, and one that moves small pieces, where disks move blocks. The device masks bus addresses
-/// (`dma_mask`), silently, so it is checked that what it writes arrives: see ``DeviceMemory``'s probe in ``open(_:probe:)``.
+/// (`dma_mask`), silently, so ``open(_:probe:sysfs:)`` tries whether what it writes arrives.
 ///
 /// One thread uses it.
 public final class EduDevice {
