@@ -12,7 +12,7 @@ from peervalues import BlockRange, PeerContents, PeerDisk
 from store import Store
 
 # Blocks of a value: of one page and around it, of more than a page's list, of more than a command.
-LENGTHS = [1, 7, 8, 9, 1000, 1025, 2048]
+LENGTHS = [1, 7, 8, 9, 1025, 2048]
 
 
 class PeerCopies:
@@ -27,7 +27,7 @@ class PeerCopies:
     def disk_and_back(self, store: Store, contents: PeerContents) -> None:
         """The disk writes values into the store, and writes them from there to other blocks of its own."""
         tally = self._tallies[f"NVMe, {store.medium.name}"]
-        lengths = LENGTHS + [self._random.randrange(1, 600) for _ in range(5)]
+        lengths = LENGTHS + [self._random.randrange(1, 300) for _ in range(4)]
         values = [self._disk.draw(self._random, f"n{number}", blocks) for number, blocks in enumerate(lengths)]
         total = sum(value.byte_count for value in values)
         arguments = " ".join(value.argument for value in values)

@@ -109,17 +109,23 @@ class PeerKills:
         before = host.snapshot()
         work.tally.store_kills += 1
         work.note(running.acknowledged, contents)
-        left = self._find_quarantine(machine, work.store, work.tally)
+        left = self._find_quarantine(machine, work.store)
+        work.tally.quarantined += len(left)
         # What others are given meanwhile is not the peer's.
-        for number in range(3):
-            value = generator.randbytes(generator.randrange(1, 3000)).hex()
-            machine.check(f"kvcli put {work.store.medium.address} other{number} {value}")
-            contents.set(f"other{number}", value.encode())
+        values = {f"other{number}": generator.randbytes(generator.randrange(1, 9000)).hex() for number in range(4)}
+        self._load(machine, work.store, values)
+        for key, value in values.items():
+            contents.set(key, value.encode())
         late = self._let_settle(machine, host, [slice(each["offset"], each["offset"] + each["length"]) for each in left], before)
         work.tally.late += late
         contents.check(machine, work.store, work.tally)
         self._release(machine, work.store, left, generator)
         return len(left), late
+
+    def _load(self, machine: Machine, store: Store, values: dict[str, str]) -> None:
+        """Has the guest put some texts."""
+        lines = "".join(f"{key}\\t{value}\\n" for key, value in values.items())
+        machine.check(f"printf '{lines}' | kvcli load {store.medium.address} - >/dev/null")
 
     def _let_settle(self, machine: Machine, host: HostPeer, places: list[slice], before: bytes) -> int:
         """Lets the peer end what it was told to do, and makes sure that it has; how many of the places it wrote to."""
@@ -173,11 +179,13 @@ class PeerKills:
         """What the last cycle left: values whole, places that a peer may still write to in quarantine."""
         for name, store in self._stores.items():
             tally = self._last.pop(name, self._tallies[f"NVMe, {name}"])
-            left = self._find_quarantine(machine, store, tally)
+            left = self._find_quarantine(machine, store)
             self._contents[name].check(machine, store, tally)
             if self._unfinished and name == "ivshmem":
                 left = self._finish_host(machine, store, left)
-            self._release(machine, store, left, generator)
+            tally.quarantined += len(left)
+            if left:
+                self._release(machine, store, left, generator)
 
     def _finish_host(self, machine: Machine, store: Store, left: list[dict]) -> list[dict]:
         """Commits what the host has finished since; answers the other places."""
@@ -189,12 +197,13 @@ class PeerKills:
         commit(machine, store, token, self._unfinished.value)
         self._contents["ivshmem"].set("host", self._unfinished.value)
         self._contents["ivshmem"].check(machine, store, tally, prefix="h")
+        tally.quarantined += 1
         tally.transfers += 1
         tally.payload_bytes += len(self._unfinished.value)
         self._unfinished = None
         return [place for place in left if place["token"] != token]
 
-    def _find_quarantine(self, machine: Machine, store: Store, tally: PeerTally) -> list[dict]:
+    def _find_quarantine(self, machine: Machine, store: Store) -> list[dict]:
         """The places that nobody may be given; `kvcli info` has to count them, too."""
         left = reservations(machine, store)
         if any(place["state"] != "quarantined" for place in left):
@@ -202,7 +211,6 @@ class PeerKills:
         info = json.loads(machine.check(f"kvcli info {store.medium.address} --json"))
         if info["quarantined"] != len(left):
             raise DeviceTestError(f"{store.medium.address}: info counts {info['quarantined']}, not {len(left)}")
-        tally.quarantined += len(left)
         return left
 
     def _release(self, machine: Machine, store: Store, left: list[dict], generator: random.Random) -> None:
