@@ -39,7 +39,10 @@ struct Salvage {
     // What is not listed may be anywhere.
     var isEverywhere = found.damageCount > found.damage.count
     for damage in wrong where damage.length != UInt64(RunBlock.byteCount) {
-      if damage.length == UInt64(lineSize), let key = unsafe log.key(ofRecordAtLine: Int(damage.offset) / lineSize) {
+      let line = Int(damage.offset) / lineSize
+      // A record that is damaged has no key to be found by. The index is right, and says that no older one counts.
+      if damage.length == UInt64(lineSize), !isValidRecord(atLine: line) { continue }
+      if damage.length == UInt64(lineSize), let key = unsafe log.key(ofRecordAtLine: line) {
         damagedPartitions.insert(unsafe source.index.place(log.hash(key)).partition)
       } else {
         isEverywhere = true
@@ -102,15 +105,7 @@ struct Salvage {
   /// Copies an entry, or notes that it is lost.
   private mutating func copyRecord(atLine line: Int, to target: Store) throws(StoreError) {
     let offset = line * lineSize
-    let segment = geometry.segment(at: offset)
-    // A slot of a damaged index may name any line of the region.
-    guard offset >= geometry.firstSegment, segment < geometry.segmentCount, log.segments.kind(segment) == .log else {
-      return noteLoss(ofRecordAtLine: line)
-    }
-    let salt = unsafe log.segments[segment].pointee.salt
-    let limit = geometry.segmentOffset(segment) + geometry.segmentSize
-    let isValid = unsafe Record.validate(source.medium.bytes, at: offset, limit: limit, salt: salt) != nil
-    guard isValid, let key = unsafe log.key(ofRecordAtLine: line) else {
+    guard isValidRecord(atLine: line), let key = unsafe log.key(ofRecordAtLine: line) else {
       return noteLoss(ofRecordAtLine: line)
     }
     let value: UnsafeRawBufferPointer
@@ -127,6 +122,18 @@ struct Salvage {
       return
     }
     try unsafe target.put(value.bytes, for: key.bytes, durability: .deferred)
+  }
+
+  private func isValidRecord(atLine line: Int) -> Bool {
+    let offset = line * lineSize
+    let segment = geometry.segment(at: offset)
+    // A slot of a damaged index may name any line of the region.
+    guard offset >= geometry.firstSegment, segment < geometry.segmentCount, log.segments.kind(segment) == .log else {
+      return false
+    }
+    let salt = unsafe log.segments[segment].pointee.salt
+    let limit = geometry.segmentOffset(segment) + geometry.segmentSize
+    return unsafe Record.validate(source.medium.bytes, at: offset, limit: limit, salt: salt) != nil
   }
 
   /// Notes that a record which the index names cannot be read; with its key, where that is whole.
