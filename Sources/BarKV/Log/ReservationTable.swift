@@ -41,10 +41,6 @@ final class ReservationTable: Sendable {
     state.withLock { $0.entries.values.sorted { $0.record.generation < $1.record.generation } }
   }
 
-  var count: Int { state.withLock { $0.entries.count } }
-
-  subscript(generation: UInt64) -> Entry? { state.withLock { $0.entries[generation] } }
-
   /// The lines of reservations' records in the segment that starts at `range`.
   func recordLines(in range: Range<Int>) -> Int {
     state.withLock { state in

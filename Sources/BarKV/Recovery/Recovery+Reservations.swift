@@ -11,7 +11,8 @@ extension Recovery {
   mutating func findReservations(_ found: Findings, log: Log) -> [ReservationTable.Entry] {
     var newest: [UInt64: SegmentScan.Reservation] = [:]
     var released: Set<UInt64> = []
-    var ends: Set<[UInt64]> = []
+    // The extents that records refer to, by the generation of their segment.
+    var values: [UInt64: [Range<Int>]] = [:]
     for reference in found.checkpoint?.reservations ?? [] {
       guard let record = referred(reference, log: log) else {
         note(
@@ -31,8 +32,10 @@ extension Recovery {
         }
       }
       for entry in scan.entries where entry.isExtent && entry.offset < decided.cut {
-        guard let reference = log.extentReference(ofRecordAtLine: entry.offset / lineSize) else { continue }
-        ends.insert([UInt64(truncatingIfNeeded: reference.offset), reference.generation])
+        guard let reference = log.extentReference(ofRecordAtLine: entry.offset / lineSize),
+          unsafe log.extent(reference) != nil
+        else { continue }
+        values[reference.generation, default: []].append(reference.offset..<reference.offset + max(1, reference.length))
       }
     }
     var open: [ReservationTable.Entry] = []
@@ -40,9 +43,12 @@ extension Recovery {
       let content = record.content
       let isOpen =
         !released.contains(content.generation)
-        && !ends.contains([UInt64(truncatingIfNeeded: content.offset), content.extentGeneration])
         // Its segment's header was made durable with the record: without it nobody was told of the reservation.
         && isPlausible(content, log: log) && open.count < log.reservations.limit
+        && !(values[content.extentGeneration] ?? []).contains {
+          // Where the whole log is read, a later value may stand where a reservation was whose end is no longer there.
+          $0.overlaps(content.offset..<content.offset + content.length)
+        }
         && !Mutant.forgetsQuarantine.isActive
       let segment = geometry.segment(at: record.offset)
       let wasLive = earlier[content.generation] != nil

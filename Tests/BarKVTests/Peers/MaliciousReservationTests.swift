@@ -82,4 +82,26 @@ import Testing
     try next.checkpoint()
     try next.close()
   }
+
+  /// Where a value stands nothing is reserved: what is left of a reservation that was ended long ago must not hold on to it.
+  @Test func overAValue() throws {
+    let store = try region.create()
+    try store.put(value(1, length: 20_000), for: "value")
+    let line = try #require(
+      try store.lines(
+        of: unsafe "value".utf8.span.bytes.withUnsafeBytes { unsafe store.index.place(store.log.hash($0)) }.partition
+      )
+      .first { store.log.extentReference(ofRecordAtLine: $0) != nil })
+    let extent = try #require(store.log.extentReference(ofRecordAtLine: line))
+    for (number, place) in [(0, 100), (4096, 4096), (16_384, 100)].enumerated() {
+      let content = ReservationRecord(
+        generation: UInt64(900 + number), offset: extent.offset + place.0, length: place.1,
+        extentGeneration: extent.generation, state: .reserved, created: 0, boot: 0)
+      try append(content, key: Array("stale".utf8), to: store)
+    }
+    let next = try region.copy().open()
+    #expect(next.reservations.isEmpty)
+    #expect(try next.get("value") == value(1, length: 20_000))
+    try next.expectSound()
+  }
 }

@@ -154,6 +154,22 @@ import Testing
     try next.expectSound()
   }
 
+  /// Where the record that ended a reservation is gone, and a later value stands in its place, that value is what counts.
+  @Test func aLaterValueInItsPlace() throws {
+    let store = try region.create(options: small)
+    let reservation = try store.reserve(20_000, for: "key")
+    let killed = region.copy()
+    let next = try killed.open(options: small)
+    try next.abandon(reservation.token)
+    // The next owner goes on where the log's extents end, which is where the reservation was.
+    let other = try killed.copy().open(options: small)
+    try other.put(value(1, length: 9000), for: "other")
+    try other.checkpoint()
+    #expect(other.reservations.isEmpty)
+    try other.expectSound()
+    try other.close()
+  }
+
   /// A power cut may keep what a peer wrote last and take what it wrote before; a kill keeps all.
   @Test func whatProvesItAfterARestart() throws {
     var options = small
