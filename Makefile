@@ -14,7 +14,7 @@ TSAN_ENVIRONMENT := TSAN_OPTIONS=exitcode=99:atexit_sleep_ms=0:handle_sigbus=0:r
 # The leak checker mistakes what XCTest keeps for leaks.
 ASAN_ENVIRONMENT := ASAN_OPTIONS=detect_leaks=0:exitcode=99:handle_sigbus=0
 # What runs on one thread a store has nothing for the thread sanitizer, at ten times the time.
-TSAN_TESTS := --skip CrashTests --skip ImageTests --skip FormatTests --skip CLITests
+TSAN_TESTS := --skip CrashTests --skip ImageTests --skip FormatTests --skip CLITests --skip PeerDevicesTests
 # Tests reach internals through `@testable`, which an optimised build offers only when asked.
 RELEASE_TESTS := -c release -Xswiftc -enable-testing
 
@@ -33,6 +33,8 @@ crash: SECONDS ?= 600
 # How often the emulated machine is killed, and what decides the moments; `make test-device CYCLES=100 SEED=…`.
 test-device: CYCLES ?= 24
 test-device-quick: CYCLES ?= 6
+test-device: PEER_CYCLES ?= 12
+test-device-quick: PEER_CYCLES ?= 3
 
 # Work of the benchmarks; `make bench RECORDS=1000000` changes it.
 bench: RECORDS ?= 10000000
@@ -81,10 +83,10 @@ test-asan: setup ## the tests under AddressSanitizer; a debug build would miss r
 	$(ASAN_ENVIRONMENT) $(SWIFT) test $(RELEASE_TESTS) --sanitize=address --scratch-path .build-asan
 
 test-device: setup ## stores on PCIe BARs and persistent memory in an emulated machine that is killed CYCLES=24 times
-	@Scripts/device/test --cycles $(CYCLES) $(if $(SEED),--seed $(SEED))
+	@Scripts/device/test --cycles $(CYCLES) --peer-cycles $(PEER_CYCLES) $(if $(SEED),--seed $(SEED))
 
 test-device-quick: setup ## the same, with fewer kills
-	@Scripts/device/test --cycles $(CYCLES) $(if $(SEED),--seed $(SEED))
+	@Scripts/device/test --cycles $(CYCLES) --peer-cycles $(PEER_CYCLES) $(if $(SEED),--seed $(SEED))
 
 fuzz: setup ## damaged and malicious images, by libFuzzer; `make fuzz SECONDS=600` for longer
 	@Scripts/fuzz $(SECONDS)

@@ -61,6 +61,12 @@ let otherTests: [Target] = [
   .testTarget(
     name: "FormatTests", dependencies: ["BarKV"], exclude: ["Resources"], swiftSettings: strict),
   .testTarget(name: "CLITests", dependencies: ["BarKV", "kvcli"], swiftSettings: strict),
+  .testTarget(
+    name: "PeerDevicesTests",
+    dependencies: [
+      "BarKV", "PeerDevices", "barkv-ingest", .product(name: "SystemPackage", package: "swift-system"),
+    ],
+    swiftSettings: strict),
 ]
 
 let package = Package(
@@ -69,6 +75,7 @@ let package = Package(
     .library(name: "BarKV", targets: ["BarKV"]),
     .library(name: "BarKVFoundation", targets: ["BarKVFoundation"]),
     .executable(name: "kvcli", targets: ["kvcli"]),
+    .executable(name: "barkv-ingest", targets: ["barkv-ingest"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -96,10 +103,25 @@ let package = Package(
     ),
     // `Data` as key and value: a layer of its own, so that the core does not pull in Foundation.
     .target(name: "BarKVFoundation", dependencies: ["BarKV"], swiftSettings: strict),
+    // Drivers in user space for devices that write into a store's memory, and read from it, by themselves.
+    .target(
+      name: "PeerDevices",
+      dependencies: ["BarKV", "CBarKV", "CBarKVPCI", .product(name: "SystemPackage", package: "swift-system")],
+      swiftSettings: strict
+    ),
     .executableTarget(
       name: "kvcli",
       dependencies: [
         "BarKV",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "SystemPackage", package: "swift-system"),
+      ],
+      swiftSettings: strict
+    ),
+    .executableTarget(
+      name: "barkv-ingest",
+      dependencies: [
+        "BarKV", "PeerDevices",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "SystemPackage", package: "swift-system"),
       ],

@@ -14,7 +14,7 @@ from pathlib import Path
 from testbed import Testbed
 from machine import MEBIBYTE, Backing, DeviceTestError
 from media import MEDIA
-from run import Run
+from run import PARTS, Run
 
 
 def main() -> int:
@@ -23,15 +23,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # Sockets' paths must be short.
     directory = Path(tempfile.mkdtemp(prefix="barkv-device.", dir=arguments.directory or roomy_directory()))
-    print(f"seed {arguments.seed}, {arguments.cycles} cycles, media in {directory}", flush=True)
+    print(f"seed {arguments.seed}, {arguments.cycles} cycles, {arguments.peer_cycles} with peers, media in {directory}", flush=True)
     backing = Backing(directory)
     backing.create()
     run = Run(Testbed(arguments.build, backing, MEDIA), arguments.seed)
     try:
-        run.all(arguments.cycles)
+        run.some(arguments.parts, arguments.cycles, arguments.peer_cycles)
     except DeviceTestError as error:
         run.testbed.keep_evidence()
-        print(f"{run.summary}\nFAILED: {error}\n  again: make test-device SEED={arguments.seed} CYCLES={arguments.cycles}")
+        print(f"{run.summary}\nFAILED: {error}\n  again: make test-device SEED={arguments.seed} CYCLES={arguments.cycles} PEER_CYCLES={arguments.peer_cycles}")
         print(f"  the media, what was acknowledged, and what the machine said, are kept in {directory}")
         return 1
     except BaseException:
@@ -46,11 +46,13 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="device tests")
     parser.add_argument("--build", type=Path, required=True, help="where the kernel and the archive are")
     parser.add_argument("--cycles", type=int, default=24, help="how often the machine is killed")
+    parser.add_argument("--peer-cycles", type=int, default=12, help="how often it is killed while other devices write")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what to do of it all")
     parser.add_argument("--seed", default=secrets.token_hex(4), help="decides the loads and the moments of the kills")
     parser.add_argument("--directory", help="where the media's files go: /dev/shm, where that has the room, unless given")
     arguments = parser.parse_args()
-    if arguments.cycles < 1:
-        parser.error("--cycles takes a number from 1 on")
+    if arguments.cycles < 1 or arguments.peer_cycles < 1:
+        parser.error("--cycles and --peer-cycles take a number from 1 on")
     return arguments
 
 

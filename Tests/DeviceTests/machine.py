@@ -47,7 +47,7 @@ class Backing:
     directory: Path
 
     # Names, and sizes in MiB: powers of two for BARs, multiples of 128 for memory modules.
-    SIZES = {"pmr": 64, "ivshmem": 64, "fsdax": 128, "devdax": 128, "disk": 96}
+    SIZES = {"pmr": 64, "ivshmem": 64, "fsdax": 128, "devdax": 128, "disk": 96, "peerdisk": 32}
 
     def path(self, name: str) -> Path:
         return self.directory / f"{name}.img"
@@ -65,8 +65,13 @@ class Machine:
 
     BOOT_SECONDS = 120
 
-    def __init__(self, build: Path, backing: Backing, programs: list[str], cpu: str = "max", cores: int = 1):
+    def __init__(
+        self, build: Path, backing: Backing, programs: list[str], cpu: str = "max", cores: int = 1,
+        devices: tuple[str, ...] = ()
+    ):
         self._backing = backing
+        # More devices, as QEMU is told of them.
+        self._devices = devices
         self._console = backing.directory / "console.log"
         self._trace = backing.directory / "trace.log"
         self._qmp_path = backing.directory / "qmp.sock"
@@ -215,6 +220,7 @@ class Machine:
         for device, properties in PLUGGED.items():
             given = [f"{name}={value}" for name, value in properties.items()]
             arguments += ["-device", ",".join([*given, f"id={device}-device"])]
+        arguments += self._devices
         for name, channel in self._channels().items():
             arguments += ["-chardev", f"{channel},id={name}", "-device", f"virtserialport,chardev={name},name={name}"]
         return arguments

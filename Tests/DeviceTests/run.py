@@ -6,7 +6,13 @@ from testbed import Testbed
 from cpus import CPUS
 from cycles import KillLoop
 from faults import FAULTS, run_fault
+from peers import run_peers
+from peertally import PeerTallies
 from trace import run_trace
+
+
+# What a run is made of.
+PARTS = ["kills", "faults", "trace", "peers"]
 
 
 class Run:
@@ -17,15 +23,24 @@ class Run:
         self._seed = seed
         self._loop = KillLoop(testbed, CPUS, seed)
         self._faults = 0
+        self._peers = PeerTallies()
         self._started = time.monotonic()
 
-    def all(self, cycles: int) -> None:
-        print("killed under load:", flush=True)
-        self._loop.run(cycles)
-        print("faults under load:", flush=True)
-        self._make_faults()
-        print("traced by QEMU:", flush=True)
-        self._trace_barriers()
+    def some(self, parts: list[str], cycles: int, peer_cycles: int) -> None:
+        """The parts that are named, in the one order that they have."""
+        if "kills" in parts:
+            print("killed under load:", flush=True)
+            self._loop.run(cycles)
+        if "faults" in parts:
+            print("faults under load:", flush=True)
+            self._make_faults()
+        if "trace" in parts:
+            print("traced by QEMU:", flush=True)
+            self._trace_barriers()
+        # Last: it leaves the stores with contents that the other parts do not know.
+        if "peers" in parts:
+            print("values moved by devices:", flush=True)
+            run_peers(self.testbed, self._seed, peer_cycles, self._peers)
 
     def _make_faults(self) -> None:
         """Makes each fault that the media permit, on a machine of its own."""
@@ -57,4 +72,4 @@ class Run:
             f"{self._loop.cycles} cycles, {self._faults} faults under load, "
             f"{sum(tally.checked for tally in tallies):,} acknowledged keys checked, "
             f"{sum(tally.lost for tally in tallies)} lost, in {time.monotonic() - self._started:.0f} s")
-        return "\n".join(lines)
+        return "\n".join([*lines, "", self._peers.table])

@@ -61,5 +61,7 @@ void barkv_pci_release(struct barkv_pci_function *functions);
 static inline uint32_t barkv_pci_register(const void *address) { return *(const volatile uint32_t *)address; }
 /// One aligned 32-bit store to a device's register.
 static inline void barkv_pci_write_register(void *address, uint32_t value) { *(volatile uint32_t *)address = value; }
+/// One aligned 64-bit store to a device's register.
+static inline void barkv_pci_write_register64(void *address, uint64_t value) { *(volatile uint64_t *)address = value; }
 
 #endif

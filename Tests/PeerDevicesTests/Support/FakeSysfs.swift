@@ -1,0 +1,1 @@
+../../BarKVTests/Device/FakeSysfs.swift

@@ -1,0 +1,1 @@
+../../ImageTests/SeededGenerator.swift
