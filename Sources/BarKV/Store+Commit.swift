@@ -87,7 +87,7 @@ extension Store {
       defer { for partition in partitions.prefix(locked) { index.lock(partition).unlock() } }
       do throws(StoreError) {
         for partition in partitions {
-          try lockPartition(partition)
+          _ = try lockPartition(partition)
           locked += 1
         }
         try lifecycle.check()

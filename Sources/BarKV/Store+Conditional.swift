@@ -41,8 +41,8 @@ extension Store {
   ) throws(StoreError) -> Bool {
     if let new { try new.withStoreBytes { (value) throws(StoreError) in try limits.checkValue(value.byteCount) } }
     let place = unsafe index.place(log.hash(key))
-    try lockPartition(place.partition)
-    defer { index.lock(place.partition).unlock() }
+    let lock = try lockPartition(place.partition)
+    defer { lock.unlock() }
     try lifecycle.check()
     let line = index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })?.line
     if line == nil { try checkAbsence(place, keyLength: key.count) }

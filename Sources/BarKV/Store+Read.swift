@@ -131,8 +131,8 @@ extension Store {
   /// Makes a partition resident, if nobody else has meanwhile. The caller holds no lock.
   @inline(never)
   func makeResident(_ partition: Int) throws(StoreError) {
-    try lockPartition(partition)
-    index.lock(partition).unlock()
+    let lock = try lockPartition(partition)
+    lock.unlock()
   }
 
   /// Ends the read that a look began, after the value was used.

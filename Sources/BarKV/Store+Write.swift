@@ -26,14 +26,35 @@ extension Store {
       let place = unsafe index.place(log.hash(key))
       index.prefetch(place)
       try unsafe value.withUnsafeBytes { (value) throws(StoreError) in
-        try makingRoom { () throws(StoreError) in
-          try lockPartition(place.partition)
-          defer { index.lock(place.partition).unlock() }
-          try unsafe putLocked(key, value, extent: nil, place: place)
+        do throws(StoreError) {
+          try unsafe putOnce(key, value, place: place)
+        } catch {
+          try unsafe putAgain(key, value, place: place, after: error)
         }
       }
     }
     endWrite()
+  }
+
+  @unsafe
+  @inline(__always)
+  private func putOnce(
+    _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, place: Index.Place
+  ) throws(StoreError) {
+    let lock = try lockPartition(place.partition)
+    defer { lock.unlock() }
+    try unsafe putLocked(key, value, extent: nil, place: place)
+  }
+
+  /// As ``makingRoom(for:_:)`` does. Its closure would be one more reference to the store to count in each put, and counting
+  /// is a locked instruction, which waits for the record's lines to leave the processor.
+  @unsafe
+  @inline(never)
+  private func putAgain(
+    _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, place: Index.Place, after error: StoreError
+  ) throws(StoreError) {
+    guard error == .full else { throw error }
+    try makingRoomSlowly(for: .put) { () throws(StoreError) in try unsafe putOnce(key, value, place: place) }
   }
 
   /// The same for a value that is kept in an extent.
@@ -48,8 +69,8 @@ extension Store {
       let place = unsafe index.place(log.hash(key))
       try referring(to: extent) { () throws(StoreError) in
         try makingRoom { () throws(StoreError) in
-          try lockPartition(place.partition)
-          defer { index.lock(place.partition).unlock() }
+          let lock = try lockPartition(place.partition)
+          defer { lock.unlock() }
           try unsafe putLocked(key, extent, place: place)
         }
       }
@@ -87,14 +108,31 @@ extension Store {
     let existed = try unsafe key.withUnsafeBytes { (key) throws(StoreError) in
       let place = unsafe index.place(log.hash(key))
       index.prefetch(place)
-      return try makingRoom(for: .delete) { () throws(StoreError) in
-        try lockPartition(place.partition)
-        defer { index.lock(place.partition).unlock() }
-        return try unsafe deleteLocked(key, place: place)
+      do throws(StoreError) {
+        return try unsafe deleteOnce(key, place: place)
+      } catch {
+        return try unsafe deleteAgain(key, place: place, after: error)
       }
     }
     if existed { endWrite() }
     return existed
+  }
+
+  @unsafe
+  @inline(__always)
+  private func deleteOnce(_ key: UnsafeRawBufferPointer, place: Index.Place) throws(StoreError) -> Bool {
+    let lock = try lockPartition(place.partition)
+    defer { lock.unlock() }
+    return try unsafe deleteLocked(key, place: place)
+  }
+
+  @unsafe
+  @inline(never)
+  private func deleteAgain(
+    _ key: UnsafeRawBufferPointer, place: Index.Place, after error: StoreError
+  ) throws(StoreError) -> Bool {
+    guard error == .full else { throw error }
+    return try makingRoomSlowly(for: .delete) { () throws(StoreError) in try unsafe deleteOnce(key, place: place) }
   }
 
   /// Takes `key` out; see ``delete(_:durability:)-(RawSpan,_)``.
@@ -278,16 +316,22 @@ extension Store {
 
   /// Takes the partition's lock, and makes the partition resident.
   @inline(__always)
-  func lockPartition(_ partition: Int) throws(StoreError) {
-    index.lock(partition).lock()
-    if !index.isResident(partition) {
-      do throws(StoreError) {
-        try lifecycle.check()
-        try loader.load(partition)
-      } catch {
-        index.lock(partition).unlock()
-        throw error
-      }
+  func lockPartition(_ partition: Int) throws(StoreError) -> WriterLock {
+    let lock = index.lock(partition)
+    lock.lock()
+    if !index.isResident(partition) { try loadLocked(partition) }
+    return lock
+  }
+
+  /// Makes a partition resident that is locked; where that fails it is locked no more.
+  @inline(never)
+  private func loadLocked(_ partition: Int) throws(StoreError) {
+    do throws(StoreError) {
+      try lifecycle.check()
+      try loader.load(partition)
+    } catch {
+      index.lock(partition).unlock()
+      throw error
     }
   }
 

@@ -50,8 +50,8 @@ extension Store {
   private func publish(_ extent: ExtentReference, _ entry: ReservationTable.Entry) throws(StoreError) {
     try unsafe entry.key.span.bytes.withUnsafeBytes { (key) throws(StoreError) in
       let place = unsafe index.place(log.hash(key))
-      try lockPartition(place.partition)
-      defer { index.lock(place.partition).unlock() }
+      let lock = try lockPartition(place.partition)
+      defer { lock.unlock() }
       try lifecycle.check()
       let lines = Record.lines(keyLength: key.count, valueLength: ExtentReference.encodedBytes)
       let lane = try poisoning { () throws(StoreError) in

@@ -96,8 +96,8 @@ extension Store {
     try unsafe key.span.bytes.withUnsafeBytes { (key) throws(StoreError) in
       let place = unsafe index.place(log.hash(key))
       // Whoever compares the log with the index holds the partitions.
-      try lockPartition(place.partition)
-      defer { index.lock(place.partition).unlock() }
+      let lock = try lockPartition(place.partition)
+      defer { lock.unlock() }
       try lifecycle.check()
       let lines = Record.lines(keyLength: key.count, valueLength: ReservationRecord.encodedBytes)
       let lane = try poisoning { () throws(StoreError) in
@@ -166,8 +166,8 @@ extension Store {
     var content = entry.record
     content.state = .released
     let place = unsafe entry.key.withUnsafeBytes { unsafe index.place(log.hash($0)) }
-    try lockPartition(place.partition)
-    defer { index.lock(place.partition).unlock() }
+    let lock = try lockPartition(place.partition)
+    defer { lock.unlock() }
     try lifecycle.check()
     let lines = Record.lines(keyLength: 0, valueLength: ReservationRecord.encodedBytes)
     let lane = try poisoning { () throws(StoreError) in
