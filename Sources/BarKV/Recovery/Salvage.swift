@@ -155,19 +155,8 @@ struct Salvage {
   /// The newest valid record of each key in the damaged parts of the index, unless that is a tombstone.
   private func newestRecords() -> [Int] {
     var newest: [[UInt8]: (sequence: UInt64, line: Int, isDelete: Bool)] = [:]
-    let region = unsafe source.medium.bytes
     for segment in 0..<geometry.segmentCount where log.segments.kind(segment) == .log {
-      let start = geometry.segmentOffset(segment)
-      let end = start + log.segments.used(segment) * lineSize
-      let salt = unsafe log.segments[segment].pointee.salt
-      var position = start + Geometry.segmentHeaderBytes
-      while position < end {
-        guard let record = unsafe Record.validate(region, at: position, limit: end, salt: salt) else {
-          position += lineSize
-          continue
-        }
-        let line = position / lineSize
-        position += record.lines * lineSize
+      for (line, record) in SegmentRecords(log, segment: segment, lines: log.segments.used(segment)) {
         if record.kind == .seal { break }
         guard record.kind != .batch, let key = unsafe log.key(ofRecordAtLine: line),
           unsafe damagedPartitions.contains(source.index.place(log.hash(key)).partition),

@@ -134,26 +134,13 @@ extension Maintenance {
         segment: segment)
       return true
     }
-    let geometry = log.geometry
-    let start = geometry.segmentOffset(segment)
-    let salt = unsafe log.segments[segment].pointee.salt
-    let limit = start + geometry.segmentSize
-    var position = start + Geometry.segmentHeaderBytes
     var group: [Survivor] = []
     var lines = 0
-    while position < limit {
-      guard let record = unsafe Record.validate(medium.bytes, at: position, limit: limit, salt: salt) else {
-        position += lineSize
-        continue
-      }
-      if record.kind == .put || record.kind == .putExtent,
-        let key = unsafe log.key(ofRecordAtLine: position / lineSize)
-      {
-        group.append(
-          Survivor(line: position / lineSize, lines: record.lines, place: unsafe index.place(log.hash(key))))
+    for (line, record) in SegmentRecords(log, segment: segment, lines: geometry.segmentSize / lineSize) {
+      if record.kind == .put || record.kind == .putExtent, let key = unsafe log.key(ofRecordAtLine: line) {
+        group.append(Survivor(line: line, lines: record.lines, place: unsafe index.place(log.hash(key))))
         lines += record.lines
       }
-      position += record.lines * lineSize
       if group.count == Self.groupCount || lines >= Self.groupLines {
         guard try copy(group) else { return false }
         group = []

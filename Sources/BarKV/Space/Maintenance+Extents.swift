@@ -80,16 +80,7 @@ extension Maintenance {
   private func recordsReferring(to segments: Set<Int>) -> [Survivor] {
     var survivors: [Survivor] = []
     for segment in 0..<geometry.segmentCount where log.segments.kind(segment) == .log {
-      let start = geometry.segmentOffset(segment)
-      let salt = unsafe log.segments[segment].pointee.salt
-      let limit = start + min(log.segments.used(segment) * lineSize, geometry.segmentSize)
-      var position = start + Geometry.segmentHeaderBytes
-      while position < limit {
-        guard let record = unsafe Record.validate(medium.bytes, at: position, limit: limit, salt: salt) else {
-          position += lineSize
-          continue
-        }
-        let line = position / lineSize
+      for (line, record) in SegmentRecords(log, segment: segment, lines: log.segments.used(segment)) {
         if record.kind == .putExtent, let reference = log.extentReference(ofRecordAtLine: line),
           segments.contains(geometry.segment(at: reference.offset)),
           let key = unsafe log.key(ofRecordAtLine: line)
@@ -97,7 +88,6 @@ extension Maintenance {
           survivors.append(
             Survivor(line: line, lines: record.lines, place: unsafe index.place(log.hash(key)), extent: reference))
         }
-        position += record.lines * lineSize
       }
     }
     return survivors
