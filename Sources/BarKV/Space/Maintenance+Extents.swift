@@ -61,7 +61,7 @@ extension Maintenance {
         lines = 0
       }
     }
-    if !group.isEmpty { _ = try copyMoved(group) }
+    if !group.isEmpty, try !copyMoved(group) { hasRoom = false }
     var emptied = 0
     for segment in segments {
       let isEmpty = log.segments.dead(segment) == log.segments.used(segment) - geometry.extentStart / lineSize
