@@ -22,7 +22,8 @@ final class LogTail: Sendable {
   /// Partitions whose items are not resolved.
   private let unresolved: Atomic<Int>
 
-  init(_ entries: [[SegmentScan.Entry]], index: Index) {
+  /// - Parameter entries: those of each segment.
+  init(_ entries: [ArraySlice<SegmentScan.Entry>], index: Index) {
     var starts = [UInt32](repeating: 0, count: index.partitionCount + 1)
     for part in entries {
       for entry in part { starts[index.place(entry.hash).partition + 1] += 1 }

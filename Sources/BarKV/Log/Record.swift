@@ -109,20 +109,35 @@ enum Record {
   static func validate(
     _ region: UnsafeRawBufferPointer, at offset: Int, limit: Int, salt: UInt32
   ) -> Header? {
-    guard let header = unsafe header(region, at: offset), header.byteCount <= limit - offset else { return nil }
+    guard let header = unsafe header(region, at: offset), header.isSensible, header.byteCount <= limit - offset else {
+      return nil
+    }
     let body = unsafe UnsafeRawBufferPointer(rebasing: region[offset + 4..<offset + header.byteCount])
     guard unsafe Mutant.acceptsRecordChecksum.isActive || Checksum.of(body, seed: salt) == header.checksum else {
       return nil
     }
-    // The lengths are what the kind needs; only a build with another format could differ, and its version says so.
-    switch header.kind {
-    case .put: return header.keyLength >= 1 ? header : nil
-    case .putExtent:
-      return header.keyLength >= 1 && header.valueLength == ExtentReference.encodedBytes ? header : nil
-    case .delete: return header.keyLength >= 1 && header.valueLength == 0 ? header : nil
-    case .batch: return header.keyLength == 0 && header.valueLength == BatchFragment.encodedBytes ? header : nil
-    case .seal: return header.keyLength == 0 && header.valueLength == 0 ? header : nil
-    case .reservation: return header.valueLength == ReservationRecord.encodedBytes ? header : nil
+    return header
+  }
+
+  /// Whether zeros follow the record at `offset` up to the next line, as the store writes them. No checksum covers them, and
+  /// a record does not need them.
+  static func isPadded(_ header: Header, _ region: UnsafeRawBufferPointer, at offset: Int) -> Bool {
+    let end = offset + header.byteCount
+    return unsafe region[end..<offset + header.lines * lineSize].allSatisfy { $0 == 0 }
+  }
+}
+
+extension Record.Header {
+  /// Whether the lengths are what the kind needs. Only a build with another format could differ behind a right checksum, and
+  /// its version says so; what is no record at all differs mostly, and need not be checksummed.
+  var isSensible: Bool {
+    switch kind {
+    case .put: keyLength >= 1
+    case .putExtent: keyLength >= 1 && valueLength == ExtentReference.encodedBytes
+    case .delete: keyLength >= 1 && valueLength == 0
+    case .batch: keyLength == 0 && valueLength == BatchFragment.encodedBytes
+    case .seal: keyLength == 0 && valueLength == 0
+    case .reservation: valueLength == ReservationRecord.encodedBytes
     }
   }
 }

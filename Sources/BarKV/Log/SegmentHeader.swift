@@ -59,10 +59,15 @@ struct SegmentHeader: Sendable, Equatable {
   }
 
   static func read(from region: UnsafeRawBufferPointer, segment: Int, superblock: Superblock) -> Found {
-    let geometry = superblock.geometry
-    let start = geometry.segmentOffset(segment)
-    let first = unsafe decode(region, at: start, segment: segment, superblock: superblock)
-    let second = unsafe decode(region, at: start + lineSize, segment: segment, superblock: superblock)
+    let start = superblock.geometry.segmentOffset(segment)
+    let lines = unsafe UnsafeRawBufferPointer(rebasing: region[start..<start + Geometry.segmentHeaderBytes])
+    return unsafe read(lines: lines, segment: segment, superblock: superblock)
+  }
+
+  /// - Parameter lines: the two lines where the segment begins.
+  static func read(lines: UnsafeRawBufferPointer, segment: Int, superblock: Superblock) -> Found {
+    let first = unsafe decode(lines, at: 0, segment: segment, superblock: superblock)
+    let second = unsafe decode(lines, at: lineSize, segment: segment, superblock: superblock)
     switch (first, second) {
     case (let first?, let second?):
       // The copies of two uses: a crash between them. The later use had nothing acknowledged yet, nor has it now.
@@ -72,14 +77,14 @@ struct SegmentHeader: Sendable, Equatable {
     case (let first?, nil): return .valid(first, damagedCopy: 1)
     case (nil, let second?): return .valid(second, damagedCopy: 0)
     case (nil, nil):
-      return .none(isBlank: unsafe region[start..<start + Geometry.segmentHeaderBytes].allSatisfy { $0 == 0 })
+      return .none(isBlank: unsafe lines.allSatisfy { $0 == 0 })
     }
   }
 
   private static func decode(
-    _ region: UnsafeRawBufferPointer, at offset: Int, segment: Int, superblock: Superblock
+    _ lines: UnsafeRawBufferPointer, at offset: Int, segment: Int, superblock: Superblock
   ) -> SegmentHeader? {
-    let line = unsafe UnsafeRawBufferPointer(rebasing: region[offset..<offset + lineSize])
+    let line = unsafe UnsafeRawBufferPointer(rebasing: lines[offset..<offset + lineSize])
     let source = line.baseAddress!
     guard unsafe source.littleEndian(UInt32.self, at: 0) == magic,
       unsafe Mutant.acceptsHeaderChecksum.isActive

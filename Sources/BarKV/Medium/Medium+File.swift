@@ -2,6 +2,12 @@ import CBarKV
 import CLibPMem
 import SystemPackage
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 extension Medium {
   /// Opens the file at `path` as a medium.
   ///
@@ -18,6 +24,18 @@ extension Medium {
   ) throws(StoreError) -> Medium {
     let descriptor = try MappedFile.create(path: path, size: size, replacing: replacing)
     return try map(descriptor, path: path, access: .readWrite, options: options)
+  }
+
+  /// Copies bytes of the region without mapping a page of it; whether that could be done. The kernel keeps what is read so
+  /// and what is mapped the same.
+  ///
+  /// - Complexity: a system call, which takes a third of a page fault.
+  @unsafe
+  func read(into target: UnsafeMutableRawBufferPointer, at offset: Int) -> Bool {
+    guard case .file(let file) = backing, file.hasSize, mirror == nil, let start = target.baseAddress else {
+      return false
+    }
+    return unsafe pread(file.descriptor.rawValue, start, target.count, off_t(offset)) == target.count
   }
 
   private static func map(

@@ -103,15 +103,10 @@ struct LogVerdict {
   /// the cut decides.
   private func isCutWithin(_ fragment: SegmentScan.Fragment, scan: SegmentScan, cut: Int) -> Bool {
     guard cut < scan.tail, !Mutant.keepsCutBatch.isActive else { return false }
-    var low = 0
-    var high = scan.entries.count
-    while low < high {
-      let middle = (low + high) / 2
-      if scan.entries[middle].offset < cut { low = middle + 1 } else { high = middle }
-    }
-    guard low < scan.entries.count else { return false }
+    let next = scan.entryCount(before: cut)
+    guard next < scan.entries.count else { return false }
     let first = fragment.content.sequence &+ UInt64(fragment.content.first)
-    let sequence = scan.entries[low].sequence
+    let sequence = scan.entries[next].sequence
     return sequence >= first && sequence &- first < UInt64(fragment.content.count)
   }
 

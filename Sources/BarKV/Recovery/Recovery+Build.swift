@@ -33,8 +33,9 @@ extension Recovery {
     let unusedExtents = findExtents(found, reservations, log: log)
     adopt(reservations, log: log)
     let tail = LogTail(
-      zip(found.scans, found.verdict.segments).map { scan, decided in scan.entries.filter { $0.offset < decided.cut } },
-      index: index)
+      zip(found.scans, found.verdict.segments).map { scan, decided in
+        scan.entries.prefix(scan.entryCount(before: decided.cut))
+      }, index: index)
     log.earlierKeys.store(found.checkpoint?.keys ?? 0, ordering: .relaxed)
     log.earlierLiveLines.store(found.checkpoint?.liveLines ?? 0, ordering: .relaxed)
     log.tailBytes.store(

@@ -1,3 +1,4 @@
+import CBarKV
 import Synchronization
 
 /// Opening a region: read what is there, decide what counts, bring the index up, and, for an owner, leave the region as
@@ -65,6 +66,9 @@ struct Recovery {
   ) throws(StoreError) -> Store {
     let began = monotonicNanoseconds()
     try options.validate()
+    // While the process may have one thread only: with several the kernel waits for all processors, a good part of a
+    // millisecond.
+    _ = barkv_membarrier_register()
     for copy in 0..<2 {
       // A file that is no store may be shorter.
       let offset = min(medium.length, copy * Geometry.metadataStride(regionBytes: medium.length))
@@ -97,7 +101,8 @@ struct Recovery {
     let found = manifests.manifest
     let (survey, checkpoint, runs) = surveyFromCheckpoint(found)
     let log = superblock
-    let scans = parallelMap(survey.logs.count) { [medium] index in
+    // Few, and each a megabyte or more.
+    let scans = parallelMap(survey.logs.count, least: geometry.segmentSize < 64 << 10 ? 32 : 2) { [medium] index in
       let header = survey.logs[index]
       let segment = log.geometry.segmentOffset(header.segment)
       let start = segment + (checkpoint?.openLines(header) ?? Geometry.segmentHeaderBytes / lineSize) * lineSize

@@ -10,6 +10,16 @@ extension SegmentScan {
     return offsets
   }
 
+  /// How many entries there are in front of an offset.
+  func entryCount(before cut: Int) -> Int {
+    var (low, high) = (0, entries.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if entries[middle].offset < cut { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+
   /// Whether what proves that a gap is damage is dropped: the settled head of a batch that was torn. The gap would be taken
   /// for torn after the next crash, and whatever was appended behind it with it.
   func losesProof(_ decided: LogVerdict.Segment) -> Bool {
