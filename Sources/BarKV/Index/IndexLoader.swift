@@ -47,7 +47,7 @@ final class IndexLoader: Sendable {
     }
     var items: [LogTail.Item] = []
     if let tail = source.tail {
-      let content = tail.content(of: partition)
+      let content = tail.content(of: partition, index: index)
       items = content.items
       if !content.changes.isEmpty {
         slots = RunEntries.merge(newer: content.changes, older: slots, dropsGone: true)

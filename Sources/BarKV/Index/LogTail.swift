@@ -2,7 +2,7 @@ import Synchronization
 
 /// The log's records since the last checkpoint, as recovery found them: what the runs do not know yet.
 ///
-/// Opening only deals them to their partitions. What each of them replaced is looked up when its partition is first touched,
+/// Opening only links those of a partition. What each of them replaced is looked up when its partition is first touched,
 /// by ``IndexLoader``; that is what takes time, and no opening waits for it. Once it is known it is kept here as changes,
 /// until a run has them.
 @safe
@@ -14,48 +14,74 @@ final class LogTail: Sendable {
     var sequence: UInt64
   }
 
-  /// Where each partition's items begin, and the end of the last.
-  private let starts: [UInt32]
-  /// By partition, in no order within one.
-  private let items: [Item]
+  /// What stands for no record.
+  private static var none: UInt32 { .max }
+
+  /// The records, by segment; those of all segments are numbered on.
+  private let records: [ArraySlice<SegmentScan.Entry>]
+  /// The number of each segment's first record.
+  private let firstNumbers: [Int]
+  /// The number of each partition's last record.
+  private let last: [UInt32]
+  /// The number of the one before it in the same partition, for each record.
+  private let previous: [UInt32]
   private let resolved = Locked<[Int: [RunEntry]]>([:])
   /// Partitions whose items are not resolved.
   private let unresolved: Atomic<Int>
 
-  /// - Parameter entries: those of each segment.
-  init(_ entries: [ArraySlice<SegmentScan.Entry>], index: Index) {
-    var starts = [UInt32](repeating: 0, count: index.partitionCount + 1)
-    for part in entries {
-      for entry in part { starts[index.place(entry.hash).partition + 1] += 1 }
-    }
-    unresolved = Atomic(starts.count(where: { $0 > 0 }))
-    for partition in 0..<index.partitionCount { starts[partition + 1] += starts[partition] }
-    var next = starts
-    var items = [Item](repeating: Item(fragment: 0, line: 0, sequence: 0), count: Int(starts.last ?? 0))
-    for part in entries {
-      for entry in part {
-        let place = index.place(entry.hash)
-        items[Int(next[place.partition])] = Item(
-          fragment: place.fragment, line: entry.offset / lineSize, sequence: entry.sequence)
-        next[place.partition] += 1
+  /// - Parameter records: those of each segment.
+  /// - Complexity: opening waits for it: a few instructions a record, and 4 bytes.
+  init(_ records: [ArraySlice<SegmentScan.Entry>], index: Index) {
+    self.records = records
+    var last = [UInt32](repeating: Self.none, count: index.partitionCount)
+    var previous: [UInt32] = []
+    previous.reserveCapacity(records.reduce(0) { $0 + $1.count })
+    var firstNumbers: [Int] = []
+    var partitionCount = 0
+    for part in records {
+      firstNumbers.append(previous.count)
+      for record in part {
+        let partition = index.place(record.hash).partition
+        if last[partition] == Self.none { partitionCount += 1 }
+        previous.append(last[partition])
+        last[partition] = UInt32(previous.count - 1)
       }
     }
-    self.starts = starts
-    self.items = items
+    self.firstNumbers = firstNumbers
+    self.last = last
+    self.previous = previous
+    unresolved = Atomic(partitionCount)
   }
 
-  var count: Int { items.count }
-  var isEmpty: Bool { items.isEmpty }
+  var count: Int { previous.count }
+  var isEmpty: Bool { previous.isEmpty }
   var isResolved: Bool { unresolved.load(ordering: .acquiring) == 0 }
 
   /// The partitions that have items.
-  var partitions: [Int] { (0..<starts.count - 1).filter { starts[$0] < starts[$0 + 1] } }
+  var partitions: [Int] { last.indices.filter { last[$0] != Self.none } }
 
-  /// What a partition needs from the tail: changes, or items to resolve. The caller holds the partition.
-  func content(of partition: Int) -> (changes: [RunEntry], items: [Item]) {
+  /// What a partition needs from the tail: changes, or items to resolve, the oldest first. The caller holds the partition.
+  func content(of partition: Int, index: Index) -> (changes: [RunEntry], items: [Item]) {
     if let changes = resolved.withLock({ $0[partition] }) { return (changes, []) }
-    let range = Int(starts[partition])..<Int(starts[partition + 1])
-    return ([], items[range].sorted { $0.sequence < $1.sequence })
+    var items: [Item] = []
+    var number = last[partition]
+    while number != Self.none {
+      let record = record(Int(number))
+      items.append(
+        Item(
+          fragment: index.place(record.hash).fragment, line: record.offset / lineSize, sequence: record.sequence))
+      number = previous[Int(number)]
+    }
+    return ([], items.sorted { $0.sequence < $1.sequence })
+  }
+
+  private func record(_ number: Int) -> SegmentScan.Entry {
+    var (low, high) = (0, firstNumbers.count)
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if firstNumbers[middle] <= number { low = middle } else { high = middle }
+    }
+    return records[low][records[low].startIndex + number - firstNumbers[low]]
   }
 
   /// Keeps what a partition's items came to. The caller holds the partition.

@@ -49,7 +49,8 @@ struct Lane: ~Copyable {
 
   /// - Parameter scratchBytes: the longest record, in whole lines.
   init(scratchBytes: Int) {
-    unsafe scratch = allocateLines(bytes: scratchBytes)
+    // Not zeroed: a record is put together in whole lines, and an opening would touch all of it, a lane 17 pages.
+    unsafe scratch = .allocate(byteCount: scratchBytes, alignment: lineSize)
   }
 
   deinit {
