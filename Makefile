@@ -46,7 +46,7 @@ bench-quick: THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan test-device test-device-quick fuzz \
-  crash mutate build release format lint bench-quick bench bench-devices clean
+  crash mutate build release format lint bench-quick bench bench-devices guard guard-update clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -109,6 +109,12 @@ bench-quick: setup ## 1 M records: BarKV and kvcli bench against raw loops in C
 
 bench: setup ## 10 M records, two threads: takes a quarter of an hour and 13 GiB of memory
 	@Scripts/bench --records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
+
+guard: setup ## instructions and allocations of puts and gets, counted, against Benchmarks/Limits.json
+	@Scripts/bench guard
+
+guard-update: setup ## write what is counted now into Benchmarks/Limits.json
+	@Scripts/bench guard --update
 
 bench-devices: setup ## puts by threads and barrier, gets from a copy of slow memory, on pretended devices
 	@Scripts/bench-devices

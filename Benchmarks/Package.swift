@@ -10,7 +10,8 @@ let strict: [SwiftSetting] = [
 let package = Package(
   name: "BarKVBenchmarks",
   products: [
-    .executable(name: "barkv-bench", targets: ["barkv-bench"])
+    .executable(name: "barkv-bench", targets: ["barkv-bench"]),
+    .executable(name: "barkv-guard", targets: ["barkv-guard"]),
   ],
   dependencies: [
     .package(name: "BarKV", path: ".."),
@@ -23,6 +24,17 @@ let package = Package(
       name: "barkv-bench",
       dependencies: [
         "CRawLoops",
+        .product(name: "BarKV", package: "BarKV"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict
+    ),
+    // Counts instructions by single steps, and allocations by taking the place of malloc.
+    .target(name: "CStepper"),
+    .executableTarget(
+      name: "barkv-guard",
+      dependencies: [
+        "CRawLoops", "CStepper",
         .product(name: "BarKV", package: "BarKV"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],

@@ -9,17 +9,25 @@ final class DeferredWrites: @unchecked Sendable {
   private let word: UnsafeMutablePointer<Atomic<UInt32>>
   /// Protects ``buffer``. It is taken before a partition's lock, never after one.
   var lock: WriterLock { unsafe WriterLock(word) }
-  /// Under the lock.
-  var buffer = OperationBuffer()
+  private let storage: UnsafeMutablePointer<OperationBuffer>
+  /// Under the lock. In memory of its own: of a stored property each access would be checked to be the only one.
+  var buffer: OperationBuffer {
+    @inline(__always) _read { yield unsafe storage.pointee }
+    @inline(__always) _modify { yield unsafe &storage.pointee }
+  }
   /// How many writes wait; may be read without the lock.
   let count = Atomic<Int>(0)
 
   init() {
     unsafe word = .allocate(capacity: 1)
     unsafe word.initialize(to: Atomic(0))
+    unsafe storage = .allocate(capacity: 1)
+    unsafe storage.initialize(to: OperationBuffer())
   }
 
   deinit {
+    unsafe storage.deinitialize(count: 1)
+    unsafe storage.deallocate()
     unsafe word.deallocate()
   }
 }

@@ -24,7 +24,7 @@ extension Store {
     try beginWrite()
     try unsafe key.withUnsafeBytes { (key) throws(StoreError) in
       let place = unsafe index.place(log.hash(key))
-      index.prefetch(place)
+      index.prefetchBoth(place)
       try unsafe value.withUnsafeBytes { (value) throws(StoreError) in
         do throws(StoreError) {
           try unsafe putOnce(key, value, place: place)
@@ -107,7 +107,7 @@ extension Store {
     try beginWrite()
     let existed = try unsafe key.withUnsafeBytes { (key) throws(StoreError) in
       let place = unsafe index.place(log.hash(key))
-      index.prefetch(place)
+      index.prefetchBoth(place)
       do throws(StoreError) {
         return try unsafe deleteOnce(key, place: place)
       } catch {

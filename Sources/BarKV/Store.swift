@@ -37,6 +37,7 @@ public final class Store: @unchecked Sendable {
   let superblock: Superblock
   let lifecycle: Lifecycle
   let deferredWrites: DeferredWrites
+  let commitPlans: CommitPlans
   let writes = StripedCounter()
   let leaseTable = LeaseTable()
   /// At what address other devices find the region.
@@ -67,6 +68,7 @@ public final class Store: @unchecked Sendable {
     self.options = options
     self.recovery = recovery
     deferredWrites = DeferredWrites()
+    commitPlans = CommitPlans(partitionCount: index.partitionCount)
     unsafe lossState = unsafe medium.loss.state
     limits = StoreLimits(superblock.geometry)
     persistence = medium.persistence

@@ -83,8 +83,13 @@ import Testing
       var last: [Int: Int] = [:]
       var generator = SeededGenerator(seed: UInt64(reader))
       while isGoingOn() {
+        // Alone, or among others that are asked for at once.
         let key = generator.below(keys)
-        guard let bytes = try store.get(BarKVTests.key(key)) else {
+        let others = (0..<[0, 20][generator.below(2)]).map { BarKVTests.key(($0 * 3 + key) % (keys + 2)) }
+        let found =
+          others.isEmpty
+          ? try store.get(BarKVTests.key(key)) : try store.values(for: others + [BarKVTests.key(key)])[others.count]
+        guard let bytes = found else {
           #expect(last[key * 4] == nil || key >= 4, "a key vanished")
           continue
         }

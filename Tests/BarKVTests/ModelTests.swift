@@ -91,6 +91,8 @@ private struct ModelRun {
     case 84..<92:
       #expect(try store.get(key) == contents[key], "seed \(seed)")
       #expect(try store.contains(key) == (contents[key] != nil), "seed \(seed)")
+      let keys = (0..<generator.below(40)).map { _ in randomKey() }
+      #expect(try store.values(for: keys) == keys.map { contents[$0] }, "seed \(seed)")
     case 92..<95: try crash()
     case 95..<98: try closeAndOpen()
     default: try openReadOnly()

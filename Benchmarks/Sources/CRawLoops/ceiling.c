@@ -215,3 +215,53 @@ uint64_t crl_ceiling_get(const struct crl_ceiling *ceiling, const uint32_t *orde
   *found = hits;
   return sum;
 }
+
+// The slot that has a key's tag, before any record is looked at; or the empty slot at which its probe ends.
+CRL_INLINE uint64_t tagged(const struct crl_ceiling *ceiling, uint64_t hash) {
+  for (uint64_t i = hash & ceiling->mask;; i = (i + 1) & ceiling->mask) {
+    uint64_t slot = ceiling->slots[i];
+    if (slot == slot_empty || (((slot ^ hash) & ~location_mask) == 0 && slot != slot_deleted)) {
+      return slot;
+    }
+  }
+}
+
+uint64_t crl_ceiling_get_many(const struct crl_ceiling *ceiling, const uint32_t *order, size_t count, uint8_t *value,
+                              size_t *found) {
+  const size_t value_bytes = ceiling->value_bytes;
+  uint64_t sum = 0;
+  size_t hits = 0;
+  for (size_t first = 0; first < count; first += crl_get_group) {
+    const size_t group = count - first < crl_get_group ? count - first : crl_get_group;
+    uint8_t keys[crl_get_group][crl_key_bytes];
+    uint64_t hashes[crl_get_group], slots[crl_get_group];
+    for (size_t i = 0; i < group; i++) {
+      crl_key(order[first + i], keys[i]);
+      hashes[i] = hash_of(keys[i]);
+      __builtin_prefetch(&ceiling->slots[hashes[i] & ceiling->mask]);
+    }
+    for (size_t i = 0; i < group; i++) {
+      slots[i] = tagged(ceiling, hashes[i]);
+      const uint8_t *record = record_at(ceiling, slots[i]);
+      __builtin_prefetch(record);
+      __builtin_prefetch(record + crl_line_bytes);
+    }
+    for (size_t i = 0; i < group; i++) {
+      uint64_t slot = slots[i];
+      if (slot != slot_empty && memcmp(record_at(ceiling, slot) + crl_header_bytes, keys[i], crl_key_bytes) != 0) {
+        slot = *find(ceiling, keys[i], hashes[i]);
+      }
+      if (slot == slot_empty) {
+        continue;
+      }
+      memcpy(value, record_at(ceiling, slot) + crl_header_bytes + crl_key_bytes, value_bytes);
+      uint64_t number;
+      memcpy(&number, value, sizeof number);
+      sum += number;
+      hits++;
+      __asm__ volatile("" ::: "memory");
+    }
+  }
+  *found = hits;
+  return sum;
+}

@@ -57,6 +57,16 @@ import CRawLoops
     }
   }
 
+  /// The same for all of `order`, by groups whose cache misses overlap; the sum of the numbers found.
+  func getMany(_ order: [UInt32]) -> UInt64 {
+    unsafe withValueBuffer { value in
+      unsafe order.withUnsafeBufferPointer { order in
+        var found = 0
+        return unsafe crl_ceiling_get_many(state, order.baseAddress, order.count, value, &found)
+      }
+    }
+  }
+
   private func withValueBuffer<Answer>(_ body: (UnsafeMutablePointer<UInt8>) -> Answer) -> Answer {
     unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: valueBytes) { buffer in
       unsafe buffer.initialize(repeating: 0x5a)

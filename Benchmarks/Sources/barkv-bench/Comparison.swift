@@ -65,7 +65,8 @@ struct Comparison: Sendable {
   /// Speed by speed: shares of the ceiling, which are for 10 M records.
   private static var shares: [Comparison] {
     let goals: [(Work, String, Double)] = [
-      (.put, "durable put", 0.8), (.get, "get", 0.9), (.miss, "get of an absent key", 0.9),
+      (.put, "durable put", 0.8), (.get, "get", 0.9), (.getMany, "\(Configuration.getGroup) gets in one call", 0.8),
+      (.miss, "get of an absent key", 0.9),
       (.overwrite, "overwrite", 0.8), (.delete, "delete", 0.8),
       (.batch, "batch of \(Configuration.group)", 0.7), (.deferred, "\(Configuration.group) deferred puts", 0.7),
     ]
@@ -73,7 +74,11 @@ struct Comparison: Sendable {
       Comparison(
         name: "BarKV \(name), share of the ceiling", subject: key(.barkv, work), base: key(.ceiling, work),
         goal: .speedAtLeast(share))
-    }
+    } + [
+      Comparison(
+        name: "BarKV \(Configuration.getGroup) gets in one call, speed to single gets", subject: key(.barkv, .getMany),
+        base: key(.barkv, .get), goal: .speedAtLeast(3))
+    ]
   }
 
   /// Speed of several threads by that of one.

@@ -12,12 +12,22 @@ struct Configuration: Codable, Sendable {
   var threads: Int
   /// Where the regions are: a directory on tmpfs.
   var directory: String
+  /// What is measured; scaling by threads is in any case.
+  var works: [Work]
+  /// Whether the thread's processor time is taken instead of the time that passes: on a machine that others use as well.
+  var takesProcessorTime: Bool
+
+  /// Whether `work` is measured.
+  func measures(_ work: Work) -> Bool { works.contains(work) }
 
   /// The bytes of a key.
   static let keyBytes = crl_key_bytes
 
   /// The writes that share a fence in the works that share one.
   static let group = 32
+
+  /// The gets of one call where several are in one.
+  static let getGroup = crl_get_group
 
   /// The bytes of one of the C loops' records.
   var recordBytes: Int { crl_record_bytes(valueBytes) }

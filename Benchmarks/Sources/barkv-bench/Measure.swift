@@ -1,4 +1,5 @@
 import Dispatch
+import Glibc
 import Synchronization
 
 /// Runs work on `count` entries on `threads` threads, a contiguous share each, and sums up what the shares answer.
@@ -20,11 +21,18 @@ func inShares(
 }
 
 /// The nanoseconds that `body` takes per entry, and its answer.
-func timed<Answer>(entries: Int, _ body: () throws -> Answer) rethrows -> (nanoseconds: Double, answer: Answer) {
-  let clock = SuspendingClock()
-  let start = clock.now
+///
+/// - Parameter ofProcessor: whether to take what this thread used of a processor, not what passed.
+func timed<Answer>(
+  entries: Int, ofProcessor: Bool, _ body: () throws -> Answer
+) rethrows -> (nanoseconds: Double, answer: Answer) {
+  let start = nanoseconds(ofProcessor: ofProcessor)
   let answer = try body()
-  let elapsed = (clock.now - start).components
-  let nanoseconds = Double(elapsed.seconds) * 1e9 + Double(elapsed.attoseconds) / 1e9
-  return (nanoseconds / Double(entries), answer)
+  return ((nanoseconds(ofProcessor: ofProcessor) - start) / Double(entries), answer)
+}
+
+private func nanoseconds(ofProcessor: Bool) -> Double {
+  var time = timespec()
+  unsafe clock_gettime(ofProcessor ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &time)
+  return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
 }

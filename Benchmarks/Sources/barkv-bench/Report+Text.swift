@@ -61,6 +61,7 @@ extension Work {
     switch self {
     case .put: "durable put"
     case .get: "get"
+    case .getMany: "get, \(Configuration.getGroup) in a call"
     case .miss: "get, absent"
     case .overwrite: "overwrite"
     case .delete: "delete"

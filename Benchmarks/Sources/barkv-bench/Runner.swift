@@ -30,8 +30,10 @@ struct Runner {
     let storeFirst = !round.isMultiple(of: 2)
     progress("raw loops")
     try measureRaw()
-    progress("puts, gets, overwrites, deletes")
-    try measureSingles(storeFirst: storeFirst)
+    if configuration.works.contains(where: { $0 != .batch && $0 != .deferred }) {
+      progress("puts, gets, overwrites, deletes")
+      try measureSingles(storeFirst: storeFirst)
+    }
     progress("groups of \(Configuration.group)")
     try measureGroups(storeFirst: storeFirst)
     if configuration.threads > 1 {
@@ -55,7 +57,7 @@ struct Runner {
         region.put(0..<configuration.records, recordBytes: configuration.recordBytes, perFence: 1)
       }
       guard prefaulted else { continue }
-      for work in [Work.batch, .deferred] {
+      for work in [Work.batch, .deferred] where configuration.measures(work) {
         add(.raw, work) { configuration, _ in
           region.put(
             0..<configuration.records, recordBytes: configuration.recordBytes, perFence: Configuration.group)
@@ -69,7 +71,8 @@ struct Runner {
     let ceiling = try CeilingStore(configuration, writes: 2)
     let store = try StoreSubject(configuration, writes: 2)
     persistence = store.persistence
-    for work in [Work.put, .get, .miss, .overwrite, .delete] {
+    for work in [Work.put, .get, .getMany, .miss, .overwrite, .delete]
+    where configuration.measures(work) || work == .put {
       for isStore in [storeFirst, !storeFirst] {
         let subject = isStore ? Subject.barkv : .ceiling
         let answer = try add(subject, work) { configuration, order in
@@ -79,6 +82,8 @@ struct Runner {
             return UInt64(configuration.records)
           case .get:
             return isStore ? try store.get(order, all, offset: 0).sum : ceiling.get(order, all, offset: 0).sum
+          case .getMany:
+            return isStore ? try store.getMany(order, group: Configuration.getGroup) : ceiling.getMany(order)
           case .miss:
             let offset = configuration.records
             return UInt64(
@@ -101,7 +106,7 @@ struct Runner {
 
   private mutating func measureGroups(storeFirst: Bool) throws {
     let all = 0..<configuration.records
-    for work in [Work.batch, .deferred] {
+    for work in [Work.batch, .deferred] where configuration.measures(work) {
       for isStore in [storeFirst, !storeFirst] {
         if isStore {
           let store = try StoreSubject(configuration, writes: 1)
@@ -166,7 +171,9 @@ struct Runner {
   @discardableResult private mutating func add<Answer>(
     _ subject: Subject, _ work: Work, _ body: (Configuration, [UInt32]) throws -> Answer
   ) rethrows -> Answer {
-    let (nanoseconds, answer) = try timed(entries: configuration.records) { try body(configuration, order) }
+    let (nanoseconds, answer) = try timed(
+      entries: configuration.records, ofProcessor: configuration.takesProcessorTime
+    ) { try body(configuration, order) }
     samples.add(nanoseconds, subject: subject, work: work)
     return answer
   }
@@ -175,7 +182,9 @@ struct Runner {
   @discardableResult private mutating func add<Answer>(
     _ subject: Subject, _ work: Work, scaling threads: Int, _ body: (Configuration, [UInt32]) throws -> Answer
   ) rethrows -> Answer {
-    let (nanoseconds, answer) = try timed(entries: configuration.records) { try body(configuration, order) }
+    let (nanoseconds, answer) = try timed(entries: configuration.records, ofProcessor: false) {
+      try body(configuration, order)
+    }
     samples.add(nanoseconds, subject: subject, work: work, scaling: threads)
     return answer
   }
@@ -186,7 +195,7 @@ struct Runner {
     let expected: UInt64 =
       switch work {
       // The sum of all numbers below the count.
-      case .get: count * (count - 1) / 2
+      case .get, .getMany: count * (count - 1) / 2
       case .miss: 0
       case .put, .overwrite, .delete, .batch, .deferred: count
       }

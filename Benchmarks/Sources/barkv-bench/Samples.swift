@@ -18,6 +18,8 @@ enum Work: String, Codable, CaseIterable, Sendable {
   case put
   /// A get of a present key in random order, its value copied to the caller's buffer.
   case get
+  /// The same, 16 in one call.
+  case getMany
   /// A get of an absent key.
   case miss
   /// A durable put of a present key in random order.

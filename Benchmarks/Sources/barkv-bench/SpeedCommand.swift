@@ -30,6 +30,13 @@ struct SpeedCommand: ParsableCommand {
   @Option(help: "A kvcli whose own benchmark is measured in each round.")
   var kvcli: String?
 
+  @Option(help: "What is measured: some of \(Work.allCases.map(\.rawValue).joined(separator: ",")).")
+  var works = Work.allCases.map(\.rawValue).joined(separator: ",")
+
+  @Flag(
+    help: "Take the processor time of the measuring thread, not the time that passes: where others use the machine.")
+  var processorTime = false
+
   @Flag(help: "Print JSON to standard output.")
   var json = false
 
@@ -39,13 +46,17 @@ struct SpeedCommand: ParsableCommand {
     }
     guard (8...4_000).contains(valueBytes) else { throw ValidationError("--value-bytes is to be 8 to 4,000.") }
     guard (1...1_000).contains(rounds) else { throw ValidationError("--rounds is to be 1 to 1,000.") }
+    guard works.split(separator: ",").allSatisfy({ Work(rawValue: String($0)) != nil }) else {
+      throw ValidationError("--works is to be some of \(Work.allCases.map(\.rawValue)).")
+    }
     guard (1...64).contains(threads) else { throw ValidationError("--threads is to be 1 to 64.") }
   }
 
   mutating func run() throws {
     forcePersistentMemory()
     let configuration = Configuration(
-      records: records, valueBytes: valueBytes, rounds: rounds, threads: threads, directory: directory)
+      records: records, valueBytes: valueBytes, rounds: rounds, threads: threads, directory: directory,
+      works: works.split(separator: ",").compactMap { Work(rawValue: String($0)) }, takesProcessorTime: processorTime)
     var current = 0
     var runner = Runner(configuration, kvcli: kvcli.map(KvcliBench.init(path:))) { step in
       note("round \(current + 1) of \(configuration.rounds): \(step)")

@@ -118,6 +118,34 @@ struct StoreSubject: Sendable {
     }
     return (sum, found)
   }
+
+  /// Gets all entries of `order`, in calls of `group`, each value copied to a buffer; the sum of the numbers found.
+  func getMany(_ order: [UInt32], group: Int) throws -> UInt64 {
+    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: valueBytes, alignment: 64)
+    defer { unsafe buffer.deallocate() }
+    let keys = UnsafeMutableRawBufferPointer.allocate(byteCount: group * Configuration.keyBytes, alignment: 64)
+    defer { unsafe keys.deallocate() }
+    let bytes = unsafe keys.baseAddress.unsafelyUnwrapped
+    var sum: UInt64 = 0
+    let share = order.span
+    var first = 0
+    while first < share.count {
+      let count = min(group, share.count - first)
+      for item in 0..<count {
+        let number = unsafe UInt64(share[unchecked: first &+ item])
+        unsafe bytes.storeBytes(
+          of: key(of: number), toByteOffset: item &* Configuration.keyBytes, as: InlineArray<2, UInt64>.self)
+      }
+      let span = unsafe UnsafeRawBufferPointer(start: bytes, count: count &* Configuration.keyBytes).bytes
+      try store.withValues(ofKeys: span, length: Configuration.keyBytes) { _, value in
+        guard let value else { return }
+        unsafe value.withUnsafeBytes { unsafe buffer.copyMemory(from: $0) }
+        unsafe sum &+= buffer.load(as: UInt64.self)
+      }
+      first += count
+    }
+    return sum
+  }
 }
 
 /// The key of an entry, as `crl_key` writes it.

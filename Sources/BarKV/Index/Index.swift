@@ -178,6 +178,21 @@ final class Index: @unchecked Sendable {
     table(place.partition).prefetch(place.fragment)
   }
 
+  /// Loads the first two lines that a search for the key may look at. One in five home buckets is full where a table is about
+  /// to grow, and a search that goes on behind one would wait for the next as well.
+  @inline(__always)
+  func prefetchBoth(_ place: Place) {
+    let table = table(place.partition)
+    table.prefetch(place.fragment)
+    table.prefetchNext(place.fragment)
+  }
+
+  /// Loads the line of the partition's lock.
+  @inline(__always)
+  func prefetchLock(_ partition: Int) {
+    unsafe barkv_prefetch(partitions + partition)
+  }
+
   // MARK: Reading
 
   /// What a search finds.
@@ -201,6 +216,17 @@ final class Index: @unchecked Sendable {
   @inline(__always)
   func findAtHome(_ place: Place) -> IndexSlot {
     table(place.partition).findAtHome(place.fragment)
+  }
+
+  /// Loads the line of the index behind the one that ``findAtHome(_:)`` looks at.
+  @inline(__always)
+  func prefetchNext(_ place: Place) {
+    table(place.partition).prefetchNext(place.fragment)
+  }
+
+  /// What the buckets behind the home bucket have, where that did not tell. The caller is inside a read.
+  func findBehindHome(_ place: Place) -> IndexSlot {
+    table(place.partition).findBehindHome(place.fragment)
   }
 
   /// The lines of all records in a partition at one moment, or `nil` where it is not resident. The caller is inside a

@@ -104,6 +104,29 @@ struct IndexTable {
     return slot(first &+ (Self.slotsPerBucket &- 1)) == .empty ? .empty : .vacated
   }
 
+  /// Loads the bucket behind the home bucket.
+  @inline(__always)
+  func prefetchNext(_ fragment: UInt64) {
+    // Behind the last bucket nothing is touched: a prefetch of what is not there does nothing.
+    unsafe barkv_prefetch(UnsafeRawPointer(slots + (homeBucket(fragment) &+ 1) &* Self.slotsPerBucket))
+  }
+
+  /// The first slot with this fragment in the buckets behind the home bucket, as ``findAtHome(_:)`` says it of that one;
+  /// `.vacated` where no bucket ends the search.
+  func findBehindHome(_ fragment: UInt64) -> IndexSlot {
+    let home = homeBucket(fragment)
+    var bucket = home
+    while true {
+      bucket &+= 1
+      if bucket == bucketCount { bucket = 0 }
+      if bucket == home { return .vacated }
+      let first = bucket &* Self.slotsPerBucket
+      let candidates = unsafe barkv_bucket_matches(slots + first, fragment)
+      if candidates != 0 { return slot(first &+ candidates.trailingZeroBitCount) }
+      if slot(first &+ (Self.slotsPerBucket &- 1)) == .empty { return .empty }
+    }
+  }
+
   /// The position at which a key with this fragment may be added: the first free one of its search. The table has one.
   @inline(__always)
   func freePosition(_ fragment: UInt64) -> Int {

@@ -44,11 +44,13 @@ struct Lane: ~Copyable {
   var extentPosition = 0
   var extentLimit = 0
 
-  /// Where a record is put together before it goes out in whole lines.
+  /// Where records are put together before they go out in whole lines.
   let scratch: UnsafeMutableRawPointer
+  let scratchBytes: Int
 
-  /// - Parameter scratchBytes: the longest record, in whole lines.
+  /// - Parameter scratchBytes: the longest record, in whole lines, or more.
   init(scratchBytes: Int) {
+    self.scratchBytes = scratchBytes
     // Not zeroed: a record is put together in whole lines, and an opening would touch all of it, a lane 17 pages.
     unsafe scratch = .allocate(byteCount: scratchBytes, alignment: lineSize)
   }

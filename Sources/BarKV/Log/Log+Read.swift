@@ -35,6 +35,14 @@ extension Log {
     unsafe barkv_prefetch(medium.bytes.baseAddress! + line &* lineSize)
   }
 
+  /// Loads the first two lines of a record, which is all of most.
+  @inline(__always)
+  func prefetchRecord(line: Int) {
+    prefetch(line: line)
+    // Behind the region's last line nothing is touched: a prefetch of what is not there does nothing.
+    prefetch(line: line &+ 1)
+  }
+
   /// Whether the record at `line` is about `key`.
   @unsafe
   @inline(__always)

@@ -170,27 +170,29 @@ final class Log: @unchecked Sendable {
     let state = unsafe self[lane]
     unsafe Record.build(
       state.pointee.scratch, delta: UInt32(truncatingIfNeeded: sequence &- state.pointee.baseSequence), key: key,
-      value: value, kind: kind, isSettled: claimsSettled(state), salt: state.pointee.salt)
+      value: value, kind: kind, isSettled: claimsSettled(state, isFirst: true), salt: state.pointee.salt)
     return try unsafe write(
-      state, lines: Record.lines(keyLength: key.count, valueLength: value.count), isSeal: kind == .seal,
+      state, bytes: Record.lines(keyLength: key.count, valueLength: value.count) &* lineSize, isSeal: kind == .seal,
       site: site)
   }
 
   /// Whether the next record says that all before it was durable.
+  ///
+  /// - Parameter isFirst: whether nothing waits in the lane's buffer to be written before it.
   @unsafe
   @inline(__always)
-  private func claimsSettled(_ state: UnsafeMutablePointer<Lane>) -> Bool {
-    unsafe (state.pointee.isSettled || Mutant.alwaysSettled.isActive) && !Mutant.neverSettled.isActive
+  func claimsSettled(_ state: UnsafeMutablePointer<Lane>, isFirst: Bool) -> Bool {
+    unsafe ((isFirst && state.pointee.isSettled) || Mutant.alwaysSettled.isActive) && !Mutant.neverSettled.isActive
   }
 
-  /// Writes the record in the lane's buffer where the lane's next one goes; its offset. A seal has a line kept for it.
+  /// Writes the records in the lane's buffer where the lane's next ones go; their offset. A seal has a line kept for it.
   @unsafe
   @inline(__always)
-  private func write(
-    _ state: UnsafeMutablePointer<Lane>, lines: Int, isSeal: Bool, site: MediumSite
+  @discardableResult
+  func write(
+    _ state: UnsafeMutablePointer<Lane>, bytes: Int, isSeal: Bool = false, site: MediumSite
   ) throws(StoreError) -> Int {
     let position = unsafe state.pointee.position
-    let bytes = lines &* lineSize
     unsafe precondition(bytes <= state.pointee.limit &- position || isSeal, "an append without room")
     try unsafe medium.write(
       UnsafeRawBufferPointer(start: state.pointee.scratch, count: bytes), at: position, site: site)

@@ -47,11 +47,13 @@ import Testing
       if suffering.contains(number) {
         #expect(isDamage(storeError { _ = try store.get(key(number)) }), "\(number)")
         #expect(isDamage(storeError { _ = try store.contains(key(number)) }), "\(number)")
+        #expect(isDamage(storeError { _ = try store.values(for: [key(0), key(number)]) }), "\(number)")
         #expect(
           isDamage(storeError { _ = try store.compareAndSwap(key(number), expected: "x", new: "y") }), "\(number)")
         #expect(isDamage(storeError { try store.update(key(number)) { _ in .put([1]) } }), "\(number)")
       } else {
         #expect(try store.get(key(number)) == value(number, length: 100))
+        #expect(try store.values(for: [key(number), key(9_999)]) == [value(number, length: 100), nil])
       }
     }
     #expect(try store.get("absent") == nil)

@@ -45,8 +45,14 @@ extension Store {
     for (key, value) in contents where try get(key) != value {
       Issue.record("get gives another value; \(comment?.rawValue ?? "")", sourceLocation: sourceLocation)
     }
+    let present = Array(contents.keys)
+    let values = try values(for: present)
+    for position in present.indices where values[position] != contents[present[position]] {
+      Issue.record("one of many gets gives another value; \(comment?.rawValue ?? "")", sourceLocation: sourceLocation)
+    }
     for key in keys where contents[key] == nil {
       #expect(try !contains(key), comment, sourceLocation: sourceLocation)
+      #expect(try self.values(for: [key]) == [nil], comment, sourceLocation: sourceLocation)
     }
   }
 

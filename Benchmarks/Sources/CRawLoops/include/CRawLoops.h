@@ -19,6 +19,8 @@ enum {
   crl_key_bytes = 16,
   // The most records that one fence covers.
   crl_maximum_group = 64,
+  // The gets whose cache misses overlap.
+  crl_get_group = 16,
   // The largest value: it bounds the buffer in which a record is put together.
   crl_maximum_value_bytes = 4000,
 };
@@ -106,5 +108,10 @@ size_t crl_ceiling_delete(struct crl_ceiling *ceiling, const uint32_t *order, si
 // values found; `found` is how many.
 uint64_t crl_ceiling_get(const struct crl_ceiling *ceiling, const uint32_t *order, size_t count, uint64_t offset,
                          uint8_t *value, size_t *found);
+
+// The same for entries that are present, in groups: the misses of a group overlap, first those of the index, then those of
+// the records.
+uint64_t crl_ceiling_get_many(const struct crl_ceiling *ceiling, const uint32_t *order, size_t count, uint8_t *value,
+                              size_t *found);
 
 #endif
