@@ -15,7 +15,8 @@ struct rocksdb_session {
   struct rocksdb_store *store;
   rocksdb_writeoptions_t *writing;
   rocksdb_readoptions_t *reading;
-  enum crv_mode mode;
+  // Whether there were puts that are in memory only.
+  bool has_unlogged;
 };
 
 // Keeps RocksDB's message and frees it.
@@ -114,15 +115,13 @@ static enum crv_answer rocksdb_set_mode(void *opaque, enum crv_mode mode) {
   struct rocksdb_session *session = opaque;
   rocksdb_writeoptions_set_sync(session->writing, mode == crv_durable);
   rocksdb_writeoptions_disable_WAL(session->writing, mode != crv_durable);
-  // What has no log is in memory only, and is not to be lost where a log follows.
-  bool is_unlogged = session->mode != crv_durable && mode == crv_durable;
-  session->mode = mode;
-  return is_unlogged ? rocksdb_store_flush(session->store) : crv_done;
+  session->has_unlogged = session->has_unlogged || mode != crv_durable;
+  return crv_done;
 }
 
 static enum crv_answer rocksdb_end(void *opaque) {
   struct rocksdb_session *session = opaque;
-  enum crv_answer answer = session->mode != crv_durable ? rocksdb_store_flush(session->store) : crv_done;
+  enum crv_answer answer = session->has_unlogged ? rocksdb_store_flush(session->store) : crv_done;
   rocksdb_writeoptions_destroy(session->writing);
   rocksdb_readoptions_destroy(session->reading);
   free(session);
@@ -193,8 +192,8 @@ const struct crv_rival crv_rocksdb = {
     .identifier = "rocksdb",
     .name = "RocksDB",
     .settings =
-        "allow_mmap_reads, no block cache, Bloom filter of 10 bits, restart interval 4, level 0 trigger 1, 16 background\n"
-        "jobs, 4 subcompactions, all files open, no compression, no checksums on reads: RocksDB Tuning Guide, \"In-memory\n"
+        "allow_mmap_reads, no block cache, Bloom filter of 10 bits, restart interval 4, level 0 trigger 1, 16 background "
+        "jobs, 4 subcompactions, all files open, no compression, no checksums on reads: RocksDB Tuning Guide, \"In-memory "
         "database with full functionalities\", which is for a database on tmpfs\n"
         "rocksdb_get_pinned: a get without a copy of its own (rocksdb/c.h)\n"
         "after the load it is flushed and compacted, outside the times: gets find one level (RocksDB FAQ)\n"

@@ -126,8 +126,8 @@ extern "C" const crv_rival crv_tkrzw = {
         "num_buckets twice the number of records (tkrzw_dbm_hash.h, TuningParameters: more than there are records)\n"
         "cache_buckets, and min_read_size a whole record (the same place)\n"
         "gets by Process, which reads the value where it lies (tkrzw_dbm.h)\n"
-        "durable: Synchronize(hard) after each write (tkrzw.org, \"Tips: durability\"; updates in place may still be lost to a\n"
-        "crash of the machine in the middle of one)\n"
+        "durable: Synchronize(hard) after each write (tkrzw_dbm_hash.h); updates in place, so that a power cut in the middle "
+        "of a write may still tear a record\n"
         "fastest: nothing is synchronised\n",
     .ordered = false,
     .version = version,
