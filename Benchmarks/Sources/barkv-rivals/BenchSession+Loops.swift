@@ -63,7 +63,9 @@ extension BenchSession {
       let number = UInt64(span[index])
       let isRead = crl_mix(UInt64(index)) & 0xffff < reads
       if isRead || readsFirst {
-        guard try unsafe get(number, read.bytes) == read.bytes.count, read.number == number else { throw missing(span[index]) }
+        guard try unsafe get(number, read.bytes) == read.bytes.count, read.number == number else {
+          throw missing(span[index])
+        }
       }
       if !isRead {
         written.number = number
@@ -125,7 +127,8 @@ extension BenchSession {
     let value = ValueBuffer(bytes: bytes)
     for number in numbers {
       value.spoil()
-      guard try unsafe get(number, value.bytes) == bytes, value.number == number, bytes == 16 || value.end == 0x5a else {
+      let found = try unsafe get(number, value.bytes)
+      guard found == bytes, value.number == number, bytes == ValueBuffer.minimumBytes || value.end == 0x5a else {
         throw missing(UInt32(number))
       }
       if let version, value.version != version {

@@ -6,6 +6,9 @@ struct LimitsSuite {
   /// The subjects, by the identifiers that stand where a store's do.
   static let raw = "raw", ceiling = "ceiling", memory = "memory"
 
+  /// The largest value of the raw loop's records.
+  static let largestRawValue = 4096
+
   private let setup: Setup
   private let part: Sample.Part
   private var samples: [Sample] = []

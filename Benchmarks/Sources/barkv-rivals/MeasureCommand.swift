@@ -69,6 +69,7 @@ struct MeasureCommand: ParsableCommand {
       attempt("round \(round + 1) of \(rounds): loops in C", round, &results) {
         try worker.run(.limits, store: LimitsSuite.ceiling, records: records, valueBytes: valueBytes)
       }
+      if !onlySpeed && round < Self.smallRounds { measureRawSizes(worker, round: round, &results) }
       // After each round: what is there is not lost where a later round is stopped.
       try results.json().write(toFile: output, atomically: true, encoding: .utf8)
     }
@@ -101,10 +102,19 @@ struct MeasureCommand: ParsableCommand {
     for threads in ThreadsSuite.counts(results.machine.threads) {
       attempt("\(title), \(threads) threads", round, &results) {
         try worker.cleaning {
-          // In threads, not in the one that the speeds are of: another figure.
           try worker.run(
             .threads, store: store, records: min(records, Self.smallRecords), valueBytes: valueBytes, threads: threads)
         }
+      }
+    }
+  }
+
+  /// The raw loop by sizes of values, as far as its records fit the first-level cache that they come from.
+  private func measureRawSizes(_ worker: Worker, round: Int, _ results: inout Results) {
+    for size in SizesSuite.sizes where size <= LimitsSuite.largestRawValue {
+      let count = SizesSuite.records(size, atMost: min(records, Self.smallRecords))
+      attempt("round \(round + 1) of \(rounds): raw loop, values of \(size) bytes", round, &results) {
+        try worker.run(.rawSizes, store: LimitsSuite.raw, records: count, valueBytes: size)
       }
     }
   }

@@ -67,7 +67,8 @@ extension Results {
     threads: Int = 1
   ) -> [Row.Round] {
     let kind = Sample.Kind(
-      store: store, part: part, work: work, mode: mode, valueBytes: valueBytes ?? parameters.valueBytes, threads: threads)
+      store: store, part: part, work: work, mode: mode, valueBytes: valueBytes ?? parameters.valueBytes,
+      threads: threads)
     return rows.first { $0.kind == kind }?.rounds ?? []
   }
 
@@ -133,4 +134,20 @@ extension Results {
 
       """
   }
+}
+
+// MARK: What there is
+
+extension Results {
+  /// The subjects that are stores.
+  var stores: [Subject] { subjects.filter { !Subject.limits.map(\.identifier).contains($0.identifier) } }
+
+  /// The subjects that are loops in C.
+  var limits: [Subject] { subjects.filter { Subject.limits.map(\.identifier).contains($0.identifier) } }
+
+  /// The sizes of values that were measured.
+  var valueSizes: [Int] { Set(rows.filter { $0.kind.part == .sizes }.map(\.kind.valueBytes)).sorted() }
+
+  /// The numbers of threads that were measured.
+  var threadCounts: [Int] { Set(rows.filter { $0.kind.part == .threads }.map(\.kind.threads)).sorted() }
 }

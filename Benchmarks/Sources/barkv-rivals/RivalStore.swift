@@ -17,9 +17,8 @@ import Foundation
   }
 
   init(_ setup: Setup) throws {
-    guard let rival = unsafe Self.all.first(where: { unsafe String(cString: $0.pointee.identifier) == setup.store }) else {
-      throw RivalsError.store("there is no store \(setup.store)")
-    }
+    let known = unsafe Self.all.first { unsafe String(cString: $0.pointee.identifier) == setup.store }
+    guard let rival = unsafe known else { throw RivalsError.store("there is no store \(setup.store)") }
     unsafe self.rival = rival
     directory = setup.directory
     var pointer: UnsafeMutableRawPointer?
@@ -35,16 +34,20 @@ import Foundation
   var isOrdered: Bool { unsafe rival.pointee.ordered }
   var showsFastestWrites: Bool { true }
 
-  /// The blocks of all its files.
+  /// The blocks of all its files, which may be sparse.
   func mediumBytes() throws -> Int {
-    var bytes = 0
-    let root = URL(fileURLWithPath: directory)
-    guard let files = FileManager.default.enumerator(at: root, includingPropertiesForKeys: [.totalFileAllocatedSizeKey])
-    else { throw RivalsError.store("no files are in \(directory)") }
-    for case let file as URL in files {
-      bytes += try file.resourceValues(forKeys: [.totalFileAllocatedSizeKey]).totalFileAllocatedSize ?? 0
+    guard let files = FileManager.default.enumerator(atPath: directory) else {
+      throw RivalsError.store("no files are in \(directory)")
     }
-    return bytes
+    var blocks = 0
+    for case let file as String in files {
+      var status = stat()
+      guard unsafe lstat("\(directory)/\(file)", &status) == 0 else {
+        throw RivalsError.system(call: "lstat", errno: errno)
+      }
+      blocks += Int(status.st_blocks)
+    }
+    return blocks * 512
   }
 
   func begin() throws -> RivalSession {

@@ -7,6 +7,6 @@ struct RivalsCommand: ParsableCommand {
     commandName: "barkv-rivals",
     abstract: "Measures BarKV beside other stores on the same work, and makes tables and plots of it.",
     discussion: "Docs/Benchmarks.md says what is measured, and how.",
-    subcommands: [MeasureCommand.self, WorkerCommand.self]
+    subcommands: [MeasureCommand.self, ReportCommand.self, WorkerCommand.self]
   )
 }

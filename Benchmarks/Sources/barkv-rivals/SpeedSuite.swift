@@ -44,7 +44,8 @@ struct SpeedSuite<Store: BenchStore> {
     try growing()
     try latencies()
     try session.setMode(.durable)
-    try session.verify(stride(from: 0, to: UInt64(count), by: max(1, count / 1000)), version: nil, bytes: setup.valueBytes)
+    let sample = stride(from: 0, to: UInt64(count), by: max(1, count / 1000))
+    try session.verify(sample, version: nil, bytes: setup.valueBytes)
     try session.end()
     try store.close()
   }
@@ -72,7 +73,8 @@ struct SpeedSuite<Store: BenchStore> {
     try session.setMode(.durable)
     try store.settle()
     guard count == setup.records else { throw RivalsError.wrongAnswer("\(count) records of \(setup.records) were put") }
-    try session.verify(plan.order.prefix(1000).lazy.map { UInt64($0) }, version: written.version, bytes: setup.valueBytes)
+    let sample = plan.order.prefix(1000).lazy.map { UInt64($0) }
+    try session.verify(sample, version: written.version, bytes: setup.valueBytes)
     for mode in [Mode.durable, .fastest] { add(.put, mode, tallies[mode] ?? Tally()) }
   }
 

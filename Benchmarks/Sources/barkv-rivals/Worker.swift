@@ -37,7 +37,7 @@ struct Worker: Sendable {
       ? process.terminationReason == .uncaughtSignal && process.terminationStatus == SIGKILL
       : process.terminationReason == .exit && process.terminationStatus == 0
     guard ended, !data.isEmpty else {
-      let reason = complaint.split(separator: "\n").first.map(String.init) ?? "ended with status \(process.terminationStatus)"
+      let reason = complaint.split(separator: "\n").first ?? "ended with status \(process.terminationStatus)"
       throw RivalsError.worker("\(store), \(suite.rawValue): \(reason)")
     }
     return try JSONDecoder().decode([Sample].self, from: data)
