@@ -128,7 +128,7 @@ struct Plots {
       \(terminal(width: 1100, height: 460))
       set logscale xy
       set xrange [2:10000]
-      set xtics ("50 %" 2, "90 %" 10, "99 %" 100, "99.9 %" 1000, "99.99 %" 10000)
+      set xtics ("50 %%" 2, "90 %%" 10, "99 %%" 100, "99.9 %%" 1000, "99.99 %%" 10000)
       set xlabel "share of the calls"
       set ylabel "took at most, microseconds"
       \(multiplot(panels))
