@@ -23,13 +23,14 @@ struct MarkdownTables {
       names.isEmpty
       ? "every store did all of it."
       : "\(names.joined(separator: ", ")) did fewer operations of some works in it; the JSON has how many."
-    let small = "\(number(Double(parameters.smallRecords))) records at most, \(parameters.smallRounds) rounds"
+    let small = "\(number(Double(parameters.smallRecords))) records at most, \(counted(parameters.smallRounds, "round"))"
     return """
       \(machine.processor), \(machine.threads) threads, \(machine.memoryGibibytes) GiB; \(machine.system), Linux \
       \(machine.kernel); \(results.date). \(number(Double(parameters.records))) records, keys of 16 bytes, values of \
-      \(parameters.valueBytes), files in /dev/shm, `PMEM_IS_PMEM_FORCE=1`; medians of \(parameters.rounds) \
-      rounds\(parameters.rounds < 5 ? " (**fewer than the 5 that the demands are for**)" : ""). By size of values and by \
-      threads: \(small). Each work has \(number(parameters.seconds)) s; \(completeness)
+      \(parameters.valueBytes), files in /dev/shm, `PMEM_IS_PMEM_FORCE=1`; median of \(counted(parameters.rounds, "round"))\
+      \(parameters.rounds < 5 ? " (**fewer than the 5 that the demands are for**)" : ""). By size of values and by \
+      threads: \(small). Each work has \(number(parameters.seconds)) s; \(completeness)\
+      \(parameters.remark.map { " **\($0)**" } ?? "")
       """
   }
 
@@ -192,6 +193,8 @@ struct MarkdownTables {
     let isRead = [.get, .getZipfian, .miss].contains(work)
     return results.value(store, work, isRead ? .durable : mode).map { number(thousands(nanoseconds: $0)) } ?? "–"
   }
+
+  private func counted(_ count: Int, _ name: String) -> String { "\(count) \(name)\(count == 1 ? "" : "s")" }
 
   private func plain(_ value: Double) -> String {
     value == value.rounded() ? "\(Int(value))" : "\(value)"

@@ -19,6 +19,9 @@ struct MeasureCommand: ParsableCommand {
   @Option(help: "The seconds for one work of one store; a slow store does fewer operations.")
   var seconds = 1.0
 
+  @Option(help: "A sentence for the reader of the tables, such as what else ran on the machine.")
+  var remark: String?
+
   @Option(help: "The stores, with commas between; all, if none are named.")
   var stores = ""
 
@@ -28,11 +31,11 @@ struct MeasureCommand: ParsableCommand {
   @Option(help: "The file for the results.")
   var output: String
 
-  @Flag(help: "Leave out what is measured by threads and by size of values.")
-  var onlySpeed = false
+  @Option(help: "In how many rounds sizes of values and numbers of threads are measured as well.")
+  var smallRounds = 1
 
-  /// The records of the works by threads and by size, at most, and their rounds.
-  private static let smallRecords = 1_000_000, smallRounds = 3
+  /// The records of the works by threads and by size, at most.
+  private static let smallRecords = 1_000_000
 
   mutating func validate() throws {
     guard (10_000...1_000_000_000).contains(records) else {
@@ -42,6 +45,7 @@ struct MeasureCommand: ParsableCommand {
       throw ValidationError("--value-bytes is to be \(ValueBuffer.minimumBytes) to 4,000.")
     }
     guard (1...1000).contains(rounds) else { throw ValidationError("--rounds is to be 1 to 1,000.") }
+    guard smallRounds >= 0 else { throw ValidationError("--small-rounds is to be 0 or more.") }
     guard seconds > 0, seconds <= 3600 else { throw ValidationError("--seconds is to be more than 0.") }
   }
 
@@ -58,7 +62,8 @@ struct MeasureCommand: ParsableCommand {
       date: format.string(from: Date()), machine: .current(),
       parameters: Results.Parameters(
         records: records, valueBytes: valueBytes, rounds: rounds, seconds: seconds,
-        smallRecords: min(records, Self.smallRecords), smallRounds: min(rounds, Self.smallRounds)),
+        smallRecords: min(records, Self.smallRecords), smallRounds: min(rounds, smallRounds),
+        remark: remark),
       subjects: chosen + Subject.limits)
     let worker = Worker(directory: directory, seconds: seconds)
     for round in 0..<rounds {
@@ -69,7 +74,7 @@ struct MeasureCommand: ParsableCommand {
       attempt("round \(round + 1) of \(rounds): loops in C", round, &results) {
         try worker.run(.limits, store: LimitsSuite.ceiling, records: records, valueBytes: valueBytes)
       }
-      if !onlySpeed && round < Self.smallRounds { measureRawSizes(worker, round: round, &results) }
+      if round < smallRounds { measureRawSizes(worker, round: round, &results) }
       // After each round: what is there is not lost where a later round is stopped.
       try results.json().write(toFile: output, atomically: true, encoding: .utf8)
     }
@@ -92,7 +97,7 @@ struct MeasureCommand: ParsableCommand {
         return samples
       }
     }
-    guard !onlySpeed, round < Self.smallRounds else { return }
+    guard round < smallRounds else { return }
     for size in SizesSuite.sizes {
       let count = SizesSuite.records(size, atMost: min(records, Self.smallRecords))
       attempt("\(title), values of \(size) bytes", round, &results) {

@@ -34,7 +34,7 @@ struct Plots {
     let works = Work.speeds.filter { $0 != .ycsbE && (mode == .durable || ![.get, .getZipfian, .miss].contains($0)) }
     let subjects = results.stores
     let lines = works.map { work in
-      "\"\(work.title)\" "
+      "\"\(work.title.replacing(", ", with: ",\\n"))\" "
         + subjects.map { subject in
           // Where there is no such mode the durable one stands, which cannot be faster.
           let value = results.value(subject.identifier, work, mode) ?? results.value(subject.identifier, work)
@@ -52,12 +52,12 @@ struct Plots {
       set title "\(title)"
       set style data histograms
       set style histogram clustered gap 1.5
-      set style fill solid border -1
+      set style fill solid noborder
       set boxwidth 0.95
       set logscale y
       set yrange [1:*]
       set xtics nomirror scale 0
-      set ylabel "thousand calls a second (logarithmic)"
+      set ylabel "thousand calls a second"
       $data << EOD
       \(lines.joined(separator: "\n"))
       EOD
@@ -93,7 +93,7 @@ struct Plots {
     guard !counts.isEmpty else { return nil }
     let panels = [Work.put, .get].map { work in
       Panel(
-        title: work == .put ? "durable put" : work.title,
+        title: (work == .put ? "durable put" : work.title) + ", all threads together",
         series: series { subject in
           counts.compactMap { count in
             results.value(subject.identifier, work, part: .threads, threads: count)
@@ -107,7 +107,7 @@ struct Plots {
       set xtics (\(counts.map { "\"\($0)\" \($0)" }.joined(separator: ", ")))
       set xrange [0.8:\(Double(counts.last ?? 1) + 0.2)]
       set xlabel "threads"
-      set ylabel "thousand calls a second, all threads together"
+      set ylabel "thousand calls a second"
       \(multiplot(panels))
       """
   }

@@ -21,6 +21,8 @@ struct Results: Codable, Sendable {
     /// The records of the works by threads and by size of values, at most, and their rounds.
     var smallRecords: Int
     var smallRounds: Int
+    /// What a reader is to know about this run.
+    var remark: String?
   }
 
   /// One figure, in each round that has it.

@@ -38,8 +38,10 @@ struct SpeedSuite<Store: BenchStore> {
     try load()
     try space()
     try reads()
-    try overwrites()
-    try deletes()
+    for (mode, first) in [(Mode.durable, 0), (.fastest, setup.records / Self.deleted)] {
+      try overwrites(mode)
+      try deletes(mode, first: first)
+    }
     try mixes()
     try growing()
     try latencies()
@@ -92,37 +94,33 @@ struct SpeedSuite<Store: BenchStore> {
     add(.miss, .durable, try session.misses(order, offset: 3_000_000_000, read, seconds: seconds))
   }
 
-  private mutating func overwrites() throws {
-    for mode in [Mode.durable, .fastest] {
-      try beginWriting(mode)
-      let order = plan.order.prefix(Plan.maximumOperations)
-      var tally = try session.overwrites(order, written, seconds: seconds)
-      try endWriting(mode, &tally)
-      let sample = order.prefix(tally.operations).lazy.map { UInt64($0) }
-      try session.verify(sample.prefix(500), version: version, bytes: setup.valueBytes)
-      try session.verify(sample.suffix(500), version: version, bytes: setup.valueBytes)
-      add(.overwrite, mode, tally)
-    }
+  private mutating func overwrites(_ mode: Mode) throws {
+    try beginWriting(mode)
+    let order = plan.order.prefix(Plan.maximumOperations)
+    var tally = try session.overwrites(order, written, seconds: seconds)
+    try endWriting(mode, &tally)
+    let sample = order.prefix(tally.operations).lazy.map { UInt64($0) }
+    try session.verify(sample.prefix(500), version: version, bytes: setup.valueBytes)
+    try session.verify(sample.suffix(500), version: version, bytes: setup.valueBytes)
+    add(.overwrite, mode, tally)
   }
 
-  /// Deletes a tenth in each mode, and puts all of it again.
-  private mutating func deletes() throws {
+  /// Deletes a tenth of the records, and puts all of it again.
+  private mutating func deletes(_ mode: Mode, first: Int) throws {
     let length = setup.records / Self.deleted
-    for (mode, first) in [(Mode.durable, 0), (.fastest, length)] {
-      try beginWriting(mode)
-      let order = plan.order[first..<first + length]
-      var tally = try session.deletes(order, seconds: seconds)
-      try endWriting(mode, &tally)
-      let gone = order.prefix(tally.operations)
-      try session.verifyAbsent(gone.lazy.map { UInt64($0) }.prefix(500), bytes: setup.valueBytes)
-      try session.verifyAbsent(gone.lazy.map { UInt64($0) }.suffix(500), bytes: setup.valueBytes)
-      try session.verify(
-        plan.order[(first + length)...].lazy.map { UInt64($0) }.prefix(500), version: nil, bytes: setup.valueBytes)
-      try session.setMode(.bulk)
-      _ = try session.overwrites(gone, written, seconds: .infinity)
-      try session.setMode(.durable)
-      add(.delete, mode, tally)
-    }
+    try beginWriting(mode)
+    let order = plan.order[first..<first + length]
+    var tally = try session.deletes(order, seconds: seconds)
+    try endWriting(mode, &tally)
+    let gone = order.prefix(tally.operations)
+    try session.verifyAbsent(gone.lazy.map { UInt64($0) }.prefix(500), bytes: setup.valueBytes)
+    try session.verifyAbsent(gone.lazy.map { UInt64($0) }.suffix(500), bytes: setup.valueBytes)
+    let left = plan.order[(first + length)...].lazy.map { UInt64($0) }
+    try session.verify(left.prefix(500), version: nil, bytes: setup.valueBytes)
+    try session.setMode(.bulk)
+    _ = try session.overwrites(gone, written, seconds: .infinity)
+    try session.setMode(.durable)
+    add(.delete, mode, tally)
   }
 
   private mutating func mixes() throws {
