@@ -45,7 +45,7 @@ if comparesRivals {
     // The other stores behind one small interface in C.
     .target(
       name: "CRivals",
-      linkerSettings: ["lmdb", "rocksdb", "leveldb", "tkrzw", "kyotocabinet", "sqlite3"].map { .linkedLibrary($0) }
+      linkerSettings: ["lmdb", "rocksdb", "leveldb", "tkrzw", "kyotocabinet", "wiredtiger", "sqlite3"].map { .linkedLibrary($0) }
     ),
     .executableTarget(
       name: "barkv-rivals",

@@ -10,7 +10,8 @@
 extern "C" {
 #endif
 
-extern const struct crv_rival crv_lmdb, crv_rocksdb, crv_leveldb, crv_tkrzw, crv_kyotocabinet, crv_sqlite;
+extern const struct crv_rival crv_lmdb, crv_rocksdb, crv_leveldb, crv_tkrzw, crv_kyotocabinet, crv_wiredtiger,
+    crv_sqlite;
 
 // In a file of its own, because it is in C++.
 void crv_rocksdb_version(char *text, size_t capacity);

@@ -21,7 +21,8 @@ struct sqlite_session {
   sqlite3_stmt *remove;
   sqlite3_stmt *scan;
   enum crv_mode mode;
-  size_t in_bulk;
+  // Whether a transaction of bulk puts has begun.
+  bool is_in_bulk;
 };
 
 static enum crv_answer sqlite_fail(const char *call, sqlite3 *database) {
@@ -105,12 +106,15 @@ static enum crv_answer sqlite_prepare(sqlite3 *database, const char *text, sqlit
              : sqlite_fail(text, database);
 }
 
+static enum crv_answer sqlite_commit_bulk(struct sqlite_session *session) {
+  bool was_in_bulk = session->is_in_bulk;
+  session->is_in_bulk = false;
+  return was_in_bulk ? sqlite_run(session->database, "COMMIT") : crv_done;
+}
+
 static enum crv_answer sqlite_end(void *opaque) {
   struct sqlite_session *session = opaque;
-  enum crv_answer answer = crv_done;
-  if (session->in_bulk > 0) {
-    answer = sqlite_run(session->database, "COMMIT");
-  }
+  enum crv_answer answer = sqlite_commit_bulk(session);
   (void)sqlite3_finalize(session->put);
   (void)sqlite3_finalize(session->get);
   (void)sqlite3_finalize(session->remove);
@@ -149,10 +153,13 @@ static enum crv_answer sqlite_begin(void *opaque, void **begun) {
 
 static enum crv_answer sqlite_set_mode(void *opaque, enum crv_mode mode) {
   struct sqlite_session *session = opaque;
-  enum crv_answer answer = crv_done;
-  if (session->in_bulk > 0) {
-    session->in_bulk = 0;
-    answer = sqlite_run(session->database, "COMMIT");
+  enum crv_answer answer = sqlite_commit_bulk(session);
+  if (answer == crv_done && session->mode == crv_bulk && mode != crv_bulk) {
+    answer = sqlite_run(session->database, "PRAGMA cache_size=-65536; PRAGMA shrink_memory");
+  }
+  if (answer == crv_done && mode == crv_bulk) {
+    // All bulk puts are one transaction, whose pages stay in memory until it ends.
+    answer = sqlite_run(session->database, "PRAGMA cache_size=-4000000");
   }
   if (answer == crv_done) {
     session->mode = mode;
@@ -177,11 +184,12 @@ static enum crv_answer sqlite_finish(struct sqlite_session *session, sqlite3_stm
 
 static enum crv_answer sqlite_put(void *opaque, const void *key, const void *value, size_t bytes) {
   struct sqlite_session *session = opaque;
-  if (session->mode == crv_bulk && session->in_bulk == 0) {
+  if (session->mode == crv_bulk && !session->is_in_bulk) {
     enum crv_answer answer = sqlite_run(session->database, "BEGIN IMMEDIATE");
     if (answer != crv_done) {
       return answer;
     }
+    session->is_in_bulk = true;
   }
   enum crv_answer answer = sqlite_bind_key(session, session->put, key);
   if (answer != crv_done) {
@@ -190,12 +198,7 @@ static enum crv_answer sqlite_put(void *opaque, const void *key, const void *val
   if (sqlite3_bind_blob(session->put, 2, value, (int)bytes, SQLITE_STATIC) != SQLITE_OK) {
     return sqlite_fail("sqlite3_bind_blob", session->database);
   }
-  answer = sqlite_finish(session, session->put);
-  if (answer == crv_done && session->mode == crv_bulk && ++session->in_bulk == crv_bulk_puts) {
-    session->in_bulk = 0;
-    answer = sqlite_run(session->database, "COMMIT");
-  }
-  return answer;
+  return sqlite_finish(session, session->put);
 }
 
 static enum crv_answer sqlite_get(void *opaque, const void *key, void *value, size_t capacity, size_t *bytes) {

@@ -23,7 +23,8 @@ struct MarkdownTables {
       names.isEmpty
       ? "every store did all of it."
       : "\(names.joined(separator: ", ")) did fewer operations of some works in it; the JSON has how many."
-    let small = "\(number(Double(parameters.smallRecords))) records at most, \(counted(parameters.smallRounds, "round"))"
+    let smallRecords = number(Double(parameters.smallRecords))
+    let small = "\(smallRecords) records at most, \(counted(parameters.smallRounds, "round"))"
     return """
       \(machine.processor), \(machine.threads) threads, \(machine.memoryGibibytes) GiB; \(machine.system), Linux \
       \(machine.kernel); \(results.date). \(number(Double(parameters.records))) records, keys of 16 bytes, values of \
@@ -165,8 +166,8 @@ struct MarkdownTables {
       #### Opening and space
       Opening is what passes until the first get has answered, in a new process: behind a clean close, and behind SIGKILL in \
       the middle of durable overwrites. DRAM is what the process's resident anonymous memory (RssAnon) has grown by from \
-      before the store was opened to after the load; pages of mapped files are on the medium, not in it. The medium is what \
-      is not free in BarKV's region, and the allocated blocks of the others' files, after the load.
+      before the store was opened to after the load and the gets, caches included; pages of mapped files are on the \
+      medium, not in it. The medium is what is not free in BarKV's region, and the allocated blocks of the others' files.
 
       \(table([""] + works.map(\.title), rows))
       """
@@ -189,9 +190,7 @@ struct MarkdownTables {
   private var recordBytes: Int { (12 + 16 + results.parameters.valueBytes + 63) / 64 * 64 }
 
   private func cell(_ store: String, _ work: Work, _ mode: Mode = .durable) -> String {
-    // Reads alone know no mode.
-    let isRead = [.get, .getZipfian, .miss].contains(work)
-    return results.value(store, work, isRead ? .durable : mode).map { number(thousands(nanoseconds: $0)) } ?? "–"
+    results.value(store, work, work.onlyReads ? .durable : mode).map { number(thousands(nanoseconds: $0)) } ?? "–"
   }
 
   private func counted(_ count: Int, _ name: String) -> String { "\(count) \(name)\(count == 1 ? "" : "s")" }

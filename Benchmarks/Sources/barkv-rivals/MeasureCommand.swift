@@ -34,8 +34,8 @@ struct MeasureCommand: ParsableCommand {
   @Option(help: "In how many rounds sizes of values and numbers of threads are measured as well.")
   var smallRounds = 1
 
-  /// The records of the works by threads and by size, at most.
-  private static let smallRecords = 1_000_000
+  @Option(help: "The records of the works by sizes of values and by threads, at most.")
+  var smallRecords = 200_000
 
   mutating func validate() throws {
     guard (10_000...1_000_000_000).contains(records) else {
@@ -62,7 +62,7 @@ struct MeasureCommand: ParsableCommand {
       date: format.string(from: Date()), machine: .current(),
       parameters: Results.Parameters(
         records: records, valueBytes: valueBytes, rounds: rounds, seconds: seconds,
-        smallRecords: min(records, Self.smallRecords), smallRounds: min(rounds, smallRounds),
+        smallRecords: min(records, smallRecords), smallRounds: min(rounds, smallRounds),
         remark: remark),
       subjects: chosen + Subject.limits)
     let worker = Worker(directory: directory, seconds: seconds)
@@ -99,7 +99,7 @@ struct MeasureCommand: ParsableCommand {
     }
     guard round < smallRounds else { return }
     for size in SizesSuite.sizes {
-      let count = SizesSuite.records(size, atMost: min(records, Self.smallRecords))
+      let count = SizesSuite.records(size, atMost: min(records, smallRecords))
       attempt("\(title), values of \(size) bytes", round, &results) {
         try worker.cleaning { try worker.run(.sizes, store: store, records: count, valueBytes: size) }
       }
@@ -108,7 +108,7 @@ struct MeasureCommand: ParsableCommand {
       attempt("\(title), \(threads) threads", round, &results) {
         try worker.cleaning {
           try worker.run(
-            .threads, store: store, records: min(records, Self.smallRecords), valueBytes: valueBytes, threads: threads)
+            .threads, store: store, records: min(records, smallRecords), valueBytes: valueBytes, threads: threads)
         }
       }
     }
@@ -117,7 +117,7 @@ struct MeasureCommand: ParsableCommand {
   /// The raw loop by sizes of values, as far as its records fit the first-level cache that they come from.
   private func measureRawSizes(_ worker: Worker, round: Int, _ results: inout Results) {
     for size in SizesSuite.sizes where size <= LimitsSuite.largestRawValue {
-      let count = SizesSuite.records(size, atMost: min(records, Self.smallRecords))
+      let count = SizesSuite.records(size, atMost: min(records, smallRecords))
       attempt("round \(round + 1) of \(rounds): raw loop, values of \(size) bytes", round, &results) {
         try worker.run(.rawSizes, store: LimitsSuite.raw, records: count, valueBytes: size)
       }

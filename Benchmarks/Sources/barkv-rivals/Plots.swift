@@ -31,7 +31,7 @@ struct Plots {
   // MARK: Scripts
 
   private func speeds(_ mode: Mode) -> String? {
-    let works = Work.speeds.filter { $0 != .ycsbE && (mode == .durable || ![.get, .getZipfian, .miss].contains($0)) }
+    let works = Work.speeds.filter { $0 != .ycsbE && (mode == .durable || !$0.onlyReads) }
     let subjects = results.stores
     let lines = works.map { work in
       "\"\(work.title.replacing(", ", with: ",\\n"))\" "

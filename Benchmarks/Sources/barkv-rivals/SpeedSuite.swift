@@ -36,8 +36,8 @@ struct SpeedSuite<Store: BenchStore> {
   /// Does everything once.
   mutating func run() throws {
     try load()
-    try space()
     try reads()
+    try space()
     for (mode, first) in [(Mode.durable, 0), (.fastest, setup.records / Self.deleted)] {
       try overwrites(mode)
       try deletes(mode, first: first)
@@ -129,7 +129,7 @@ struct SpeedSuite<Store: BenchStore> {
       (.ycsbF, Shares.half, true),
     ]
     for (work, reads, readsFirst) in mixes {
-      for mode in mixedModes {
+      for mode in work.onlyReads ? [.durable] : mixedModes {
         try beginWriting(mode)
         var tally = try session.mixed(
           plan.zipfian[...], reads: reads, readsFirst: readsFirst, read: read, written: written, seconds: seconds)

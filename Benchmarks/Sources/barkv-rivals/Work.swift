@@ -16,6 +16,9 @@ enum Work: String, Codable, CaseIterable, Sendable {
     .put, .get, .getZipfian, .miss, .overwrite, .delete, .ycsbA, .ycsbB, .ycsbC, .ycsbD, .ycsbE, .ycsbF,
   ]
 
+  /// Whether it writes nothing, so that it knows no mode.
+  var onlyReads: Bool { [.get, .getZipfian, .miss, .ycsbC].contains(self) }
+
   /// The heading in tables and plots.
   var title: String {
     switch self {

@@ -25,8 +25,8 @@ struct Worker: Sendable {
     if kill {
       // It tells what it has found, and writes on.
       data = output.fileHandleForReading.availableData
-      usleep(300_000)
-      Foundation.kill(process.processIdentifier, SIGKILL)
+      if !data.isEmpty { usleep(300_000) }
+      if process.isRunning { Foundation.kill(process.processIdentifier, SIGKILL) }
     } else {
       data = output.fileHandleForReading.readDataToEndOfFile()
     }

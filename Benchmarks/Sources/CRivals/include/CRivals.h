@@ -15,7 +15,8 @@ extern "C" {
 enum {
   // Every key has as many bytes: CRawLoops makes them.
   crv_key_bytes = 16,
-  // The puts that share a transaction or a batch where records are only to be there, and are not measured.
+  // The puts that share a transaction where records are only to be there, and are not measured; of stores that hold a
+  // transaction's pages in memory.
   crv_bulk_puts = 10000,
 };
 
@@ -86,6 +87,9 @@ struct crv_rival {
 
 // All that are built in, in the order of the tables; their number.
 const struct crv_rival *const *crv_rivals(size_t *count);
+
+// Gives memory that was freed back to the kernel, so that what is resident is in use.
+void crv_release_memory(void);
 
 // What the last call of this thread that failed had to say.
 const char *crv_message(void);
