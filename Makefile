@@ -46,7 +46,7 @@ bench-quick: THREADS ?= 1
 # Whether BarKV is measured beside other stores as well, which are installed for that; how many seconds each work of each
 # store gets, and in how many of the rounds sizes of values and threads are measured too.
 RIVALS ?= yes
-bench bench-rivals: RIVAL_OPTIONS ?= --records $(or $(RECORDS),10000000) --rounds $(or $(ROUNDS),5) --seconds 1.5 \
+bench bench-rivals: RIVAL_OPTIONS ?= --records $(or $(RECORDS),10000000) --rounds $(or $(ROUNDS),5) --seconds 1 \
   --small-rounds 3 --small-records 1000000
 bench-quick bench-rivals-quick: RIVAL_OPTIONS ?= --records $(or $(RECORDS),1000000) --rounds $(or $(ROUNDS),3) \
   --seconds 0.3

@@ -105,7 +105,7 @@ struct MeasureCommand: ParsableCommand {
       }
     }
     for threads in ThreadsSuite.counts(results.machine.threads) {
-      attempt("\(title), \(threads) threads", round, &results) {
+      attempt("\(title), \(threads) thread\(threads == 1 ? "" : "s")", round, &results) {
         try worker.cleaning {
           try worker.run(
             .threads, store: store, records: min(records, smallRecords), valueBytes: valueBytes, threads: threads)

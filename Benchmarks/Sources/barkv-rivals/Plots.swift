@@ -190,7 +190,7 @@ struct Plots {
 
   /// Colours that can be told apart with every kind of eyes (Okabe and Ito).
   private func color(_ index: Int) -> String {
-    let colors = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666", "#f0e442", "#000000"]
+    let colors = ["#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999", "#8c510a"]
     return colors[index % colors.count]
   }
 
