@@ -43,10 +43,18 @@ bench: THREADS ?= 2
 bench-quick: RECORDS ?= 1000000
 bench-quick: ROUNDS ?= 3
 bench-quick: THREADS ?= 1
+# Whether BarKV is measured beside other stores as well, which are installed for that; how many seconds each work of each
+# store gets, and in how many of the rounds sizes of values and threads are measured too.
+RIVALS ?= yes
+bench bench-rivals: RIVAL_OPTIONS ?= --records $(or $(RECORDS),10000000) --rounds $(or $(ROUNDS),5) --seconds 1 \
+  --small-rounds 3 --small-records 1000000
+bench-quick bench-rivals-quick: RIVAL_OPTIONS ?= --records $(or $(RECORDS),1000000) --rounds $(or $(ROUNDS),3) \
+  --seconds 0.3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan test-device test-device-quick fuzz \
-  crash mutate build release format lint bench-quick bench bench-devices guard guard-update clean
+  crash mutate build release format lint bench-quick bench bench-rivals bench-rivals-quick bench-devices guard \
+  guard-update clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -104,11 +112,23 @@ format: setup ## format the sources in place
 lint: setup ## check the formatting
 	$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
 
-bench-quick: setup ## 1 M records: BarKV and kvcli bench against raw loops in C
+bench-quick: setup ## 1 M records: BarKV against raw loops in C and other stores; a few minutes; prints only
 	@Scripts/bench --records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
+ifeq ($(RIVALS),yes)
+	@Scripts/bench-rivals measure $(RIVAL_OPTIONS)
+endif
 
-bench: setup ## 10 M records, two threads: takes a quarter of an hour and 13 GiB of memory
+bench: setup ## 10 M records: the same for an hour, 13 GiB of memory; the other stores' part goes into Docs/Benchmarks.md
 	@Scripts/bench --records $(RECORDS) --rounds $(ROUNDS) --threads $(THREADS)
+ifeq ($(RIVALS),yes)
+	@Scripts/bench-rivals document $(RIVAL_OPTIONS)
+endif
+
+bench-rivals: setup ## the other stores' part of `make bench` alone
+	@Scripts/bench-rivals document $(RIVAL_OPTIONS)
+
+bench-rivals-quick: setup ## the other stores' part of `make bench-quick` alone
+	@Scripts/bench-rivals measure $(RIVAL_OPTIONS)
 
 guard: setup ## instructions and allocations of puts and gets, counted, against Benchmarks/Limits.json
 	@Scripts/bench guard
@@ -120,4 +140,5 @@ bench-devices: setup ## puts by threads and barrier, gets from a copy of slow me
 	@Scripts/bench-devices
 
 clean: ## remove everything that was built
-	rm -rf .build .build-crash .build-mutants .build-tsan .build-asan .build-fuzz .build-device Benchmarks/.build
+	rm -rf .build .build-crash .build-mutants .build-tsan .build-asan .build-fuzz .build-device Benchmarks/.build \
+	  Benchmarks/.build-rivals

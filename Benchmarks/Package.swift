@@ -7,6 +7,9 @@ let strict: [SwiftSetting] = [
   .treatAllWarnings(as: .error),
 ]
 
+/// Whether the comparison with other stores is built, which needs their libraries: `Scripts/bench-rivals` installs them.
+let comparesRivals = Context.environment["BARKV_RIVALS"] == "1"
+
 let package = Package(
   name: "BarKVBenchmarks",
   products: [
@@ -20,15 +23,19 @@ let package = Package(
   targets: [
     // What BarKV is measured against: loops that no store can beat by much, in C.
     .target(name: "CRawLoops"),
+    // What both programs measure with: keys, values, clocks.
+    .target(name: "BenchSupport", dependencies: ["CRawLoops"], swiftSettings: strict),
     .executableTarget(
       name: "barkv-bench",
       dependencies: [
+        "BenchSupport",
         "CRawLoops",
         .product(name: "BarKV", package: "BarKV"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict
     ),
+<<<<<<< HEAD
     // Counts instructions by single steps, and allocations by taking the place of malloc.
     .target(name: "CStepper"),
     .executableTarget(
@@ -41,4 +48,32 @@ let package = Package(
       swiftSettings: strict
     ),
   ]
+=======
+  ],
+  cxxLanguageStandard: .cxx17
+>>>>>>> rivals
 )
+
+if comparesRivals {
+  package.products.append(.executable(name: "barkv-rivals", targets: ["barkv-rivals"]))
+  package.dependencies.append(.package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"))
+  package.targets += [
+    // The other stores behind one small interface in C.
+    .target(
+      name: "CRivals",
+      linkerSettings: ["lmdb", "rocksdb", "leveldb", "tkrzw", "kyotocabinet", "wiredtiger", "sqlite3"].map { .linkedLibrary($0) }
+    ),
+    .executableTarget(
+      name: "barkv-rivals",
+      dependencies: [
+        "BenchSupport",
+        "CRawLoops",
+        "CRivals",
+        .product(name: "BarKV", package: "BarKV"),
+        .product(name: "Histogram", package: "hdrhistogram-swift"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict
+    ),
+  ]
+}

@@ -15,13 +15,3 @@ struct BenchCommand: ParsableCommand {
     defaultSubcommand: SpeedCommand.self
   )
 }
-
-/// Makes libpmem take tmpfs for persistent memory: it asks when it is first told about a mapping; a child inherits it.
-func forcePersistentMemory() {
-  unsafe setenv("PMEM_IS_PMEM_FORCE", "1", 1)
-}
-
-/// Says on standard error what is going on.
-func note(_ text: String) {
-  FileHandle.standardError.write(Data("\(text)\n".utf8))
-}

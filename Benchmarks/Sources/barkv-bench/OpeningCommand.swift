@@ -1,5 +1,6 @@
 import ArgumentParser
 import BarKV
+import BenchSupport
 import CRawLoops
 import Foundation
 
@@ -126,20 +127,4 @@ struct OpeningCommand: ParsableCommand {
       throw BenchError.wrongAnswer(subject: .barkv, work: .get, expected: number, found: found ?? .max)
     }
   }
-}
-
-/// The median of figures, of which there are some.
-func median(_ figures: [Double]) -> Double {
-  let sorted = figures.sorted()
-  return sorted.count % 2 == 1
-    ? sorted[sorted.count / 2] : (sorted[sorted.count / 2 - 1] + sorted[sorted.count / 2]) / 2
-}
-
-/// The monotonic clock, in nanoseconds.
-func now() -> UInt64 { clock_gettime_nsec_np() }
-
-private func clock_gettime_nsec_np() -> UInt64 {
-  var time = timespec()
-  unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-  return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
 }

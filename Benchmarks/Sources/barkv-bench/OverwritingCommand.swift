@@ -1,5 +1,6 @@
 import ArgumentParser
 import BarKV
+import BenchSupport
 import CRawLoops
 import Foundation
 import Synchronization

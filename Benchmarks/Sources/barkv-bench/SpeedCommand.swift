@@ -1,5 +1,6 @@
 import ArgumentParser
 import BarKV
+import BenchSupport
 import Foundation
 
 /// What the calls cost, beside loops in C.
@@ -75,12 +76,4 @@ struct SpeedCommand: ParsableCommand {
       print(report.text)
     }
   }
-}
-
-/// The processor's name as the kernel tells it.
-private func processor() -> String {
-  let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-  let line = text.split(separator: "\n").first { $0.hasPrefix("model name") }
-  let name = line?.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) }
-  return name ?? "unknown processor"
 }

@@ -1,4 +1,5 @@
 import BarKV
+import BenchSupport
 import CRawLoops
 import Glibc
 
@@ -146,14 +147,4 @@ struct StoreSubject: Sendable {
     }
     return sum
   }
-}
-
-/// The key of an entry, as `crl_key` writes it.
-func key(of number: UInt64) -> InlineArray<2, UInt64> {
-  [crl_mix(number), number]
-}
-
-/// The words of a value of `bytes` bytes, of which the first is to become the entry's number.
-func valueWords(bytes: Int) -> [UInt64] {
-  Array(repeating: 0x5a5a_5a5a_5a5a_5a5a, count: (bytes + 7) / 8)
 }

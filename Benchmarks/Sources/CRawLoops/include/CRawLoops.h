@@ -73,6 +73,21 @@ static inline size_t crl_tombstone_bytes(void) { return crl_line_bytes; }
 // a store fence after every `per_fence`. The records come from the first-level cache.
 void crl_raw_put(uint8_t *target, size_t record_bytes, size_t count, size_t per_fence);
 
+// MARK: Memory
+
+// Makes each line of a region hold the number of another one, so that all are one cycle in random order.
+void crl_link_lines(uint8_t *base, size_t lines, uint64_t seed);
+
+// Follows `count` lines that were linked: no read can begin before the one before it has ended. The last line's number.
+uint64_t crl_read_dependent(const uint8_t *base, size_t count);
+
+// Reads `count` of `lines` lines whose numbers are known beforehand: the processor overlaps as many as it can. The sum of
+// what they hold.
+uint64_t crl_read_pipelined(const uint8_t *base, size_t lines, size_t count, uint64_t seed);
+
+// Copies `bytes` bytes from one place to another that does not overlap it.
+void crl_copy(uint8_t *target, const uint8_t *source, size_t bytes);
+
 // MARK: Ceiling
 
 // A store with nothing but speed: an append-only mapping and an index of it.
