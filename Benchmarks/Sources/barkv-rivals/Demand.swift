@@ -40,9 +40,10 @@ struct Demand: Sendable {
     // Of several, the one that comes nearest.
     let nearest = found.min { $0.1 < $1.1 }
     let name: String =
-      switch (mode, rival) {
-      case (.durable, _): "\(work.title), durable, to \(rivals.first?.name ?? rival ?? "")"
-      default: "\(work.title), to the fastest mode of any" + (nearest.map { ": \($0.0)" } ?? "")
+      if let rival {
+        (work.onlyReads ? "" : "durable ") + "\(work.title), to \(rivals.first?.name ?? rival)"
+      } else {
+        "durable \(work.title), to the fastest mode of any" + (nearest.map { ", which is \($0.0)'s" } ?? "")
       }
     return Outcome(
       name: name, asked: rival == nil ? "more than \(number(factor))" : "at least \(number(factor))",

@@ -30,10 +30,8 @@ struct SizesSuite {
     value.version = 2
     let overwrite = try session.overwrites(plan.order[...], value, seconds: seconds)
     let sample = plan.order.prefix(overwrite.operations).lazy.map { UInt64($0) }
-    if setup.valueBytes > ValueBuffer.minimumBytes || overwrite.operations > 0 {
-      try session.verify(sample.prefix(200), version: 2, bytes: setup.valueBytes)
-      try session.verify(sample.suffix(200), version: 2, bytes: setup.valueBytes)
-    }
+    try session.verify(sample.prefix(200), version: 2, bytes: setup.valueBytes)
+    try session.verify(sample.suffix(200), version: 2, bytes: setup.valueBytes)
     try session.end()
     try store.close()
     return [(Work.put, put), (.get, get), (.overwrite, overwrite)].map { work, tally in
