@@ -35,7 +35,6 @@ let package = Package(
       ],
       swiftSettings: strict
     ),
-<<<<<<< HEAD
     // Counts instructions by single steps, and allocations by taking the place of malloc.
     .target(name: "CStepper"),
     .executableTarget(
@@ -47,11 +46,8 @@ let package = Package(
       ],
       swiftSettings: strict
     ),
-  ]
-=======
   ],
   cxxLanguageStandard: .cxx17
->>>>>>> rivals
 )
 
 if comparesRivals {
@@ -61,7 +57,9 @@ if comparesRivals {
     // The other stores behind one small interface in C.
     .target(
       name: "CRivals",
-      linkerSettings: ["lmdb", "rocksdb", "leveldb", "tkrzw", "kyotocabinet", "wiredtiger", "sqlite3"].map { .linkedLibrary($0) }
+      linkerSettings: ["lmdb", "rocksdb", "leveldb", "tkrzw", "kyotocabinet", "wiredtiger", "sqlite3"].map {
+        .linkedLibrary($0)
+      }
     ),
     .executableTarget(
       name: "barkv-rivals",
