@@ -12,7 +12,9 @@ extension Store {
   public func write(_ batch: Batch) throws(StoreError) {
     try beginWrite()
     try makingRoom { () throws(StoreError) in try commit(batch.operations, isAtomic: true) }
-    if batch.count > 0 { endWrite() }
+    guard batch.count > 0 else { return }
+    writes.add(1)
+    endWrite()
   }
 
   // MARK: Deferred writes

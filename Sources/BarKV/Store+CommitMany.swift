@@ -209,7 +209,7 @@ extension Store {
           lane, kind: .batch, sequence: sequence, key: UnsafeRawBufferPointer(start: nil, count: 0), value: content,
           site: .batchHeader)
       }
-      log.segments.addDead(1, segment: superblock.geometry.segment(at: offset))
+      log.segments.addDead(1, segment: superblock.geometry.segment(at: offset), lane: lane)
     }
     try log.append(lane, plan, range, sequence: sequence)
   }
@@ -228,14 +228,17 @@ extension Store {
       index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
       ?? unreadable(place, keyLength: key.count)
     if unsafe item.pointee.isDelete {
-      unsafe publishDelete(
-        place, existing: existing, tombstoneOffset: item.pointee.offset, tombstoneLines: Int(item.pointee.lines),
-        lane: lane)
+      let (offset, lines) = unsafe (item.pointee.offset, Int(item.pointee.lines))
+      guard let existing else { return countDead(tombstone: offset, lines: lines, lane: lane) }
+      let old = prepareDelete(place, existing: existing, lane: lane)
+      publishDelete(
+        place, existing: existing, footprint: old, tombstoneOffset: offset, tombstoneLines: lines, lane: lane)
     } else {
       let extent = unsafe item.pointee.extent >= 0 ? plan.extents[Int(item.pointee.extent)] : nil
-      unsafe publishPut(
-        place, line: item.pointee.offset >> lineSize.trailingZeroBitCount, lines: Int(item.pointee.lines),
-        extent: extent, existing: existing, lane: lane)
+      let line = unsafe item.pointee.offset >> lineSize.trailingZeroBitCount
+      let change = unsafe preparePut(
+        place, line: line, lines: Int(item.pointee.lines), extent: extent, existing: existing, lane: lane)
+      publishPut(place, change, line: line, extent: extent, lane: lane)
     }
   }
 

@@ -18,22 +18,38 @@ extension Store {
   /// Sets the value of `key`, durably or with the next barrier; see ``Durability``.
   public func put(_ value: RawSpan, for key: RawSpan, durability: Durability) throws(StoreError) {
     try limits.checkKey(key.byteCount)
+    if durability == .deferred { return try deferPut(value, for: key) }
+    // Without closures: each that is not inlined stands between one write's fence and the next one's look at the index.
+    let keyBytes = unsafe key.bytesWhileBorrowed
+    let place = unsafe prefetchPlace(of: keyBytes)
     try limits.checkValue(value.byteCount)
     if isExtent(keyLength: key.byteCount, valueLength: value.byteCount) { return try putExtent(value, for: key) }
-    if durability == .deferred { return try deferWrite(.put, key: key, value: value) }
     try beginWrite()
-    try unsafe key.withUnsafeBytes { (key) throws(StoreError) in
-      let place = unsafe index.place(log.hash(key))
-      index.prefetchBoth(place)
-      try unsafe value.withUnsafeBytes { (value) throws(StoreError) in
-        do throws(StoreError) {
-          try unsafe putOnce(key, value, place: place)
-        } catch {
-          try unsafe putAgain(key, value, place: place, after: error)
-        }
-      }
+    let valueBytes = unsafe value.bytesWhileBorrowed
+    do throws(StoreError) {
+      try unsafe putOnce(keyBytes, valueBytes, place: place)
+    } catch {
+      try unsafe putAgain(keyBytes, valueBytes, place: place, after: error)
     }
     endWrite()
+  }
+
+  @inline(never)
+  private func deferPut(_ value: RawSpan, for key: RawSpan) throws(StoreError) {
+    try limits.checkValue(value.byteCount)
+    if isExtent(keyLength: key.byteCount, valueLength: value.byteCount) { return try putExtent(value, for: key) }
+    try deferWrite(.put, key: key, value: value)
+  }
+
+  /// The key's place, with its lines of the index on their way: a write's first step, while the fence of the thread's last
+  /// one still waits. That works only as long as few instructions are between the two: the processor looks ahead by some
+  /// two hundred. Nothing is looked at that a closed store does not have.
+  @unsafe
+  @inline(__always)
+  private func prefetchPlace(of key: UnsafeRawBufferPointer) -> Index.Place {
+    let place = unsafe index.place(log.hash(key))
+    index.prefetchBoth(place)
+    return place
   }
 
   @unsafe
@@ -104,15 +120,14 @@ extension Store {
       if isPresent { try deferWrite(.delete, key: key, value: RawSpan()) }
       return isPresent
     }
+    let keyBytes = unsafe key.bytesWhileBorrowed
+    let place = unsafe prefetchPlace(of: keyBytes)
     try beginWrite()
-    let existed = try unsafe key.withUnsafeBytes { (key) throws(StoreError) in
-      let place = unsafe index.place(log.hash(key))
-      index.prefetchBoth(place)
-      do throws(StoreError) {
-        return try unsafe deleteOnce(key, place: place)
-      } catch {
-        return try unsafe deleteAgain(key, place: place, after: error)
-      }
+    var existed: Bool
+    do throws(StoreError) {
+      existed = try unsafe deleteOnce(keyBytes, place: place)
+    } catch {
+      existed = try unsafe deleteAgain(keyBytes, place: place, after: error)
     }
     if existed { endWrite() }
     return existed
@@ -167,11 +182,12 @@ extension Store {
       let existing =
         index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
         ?? unreadable(place, keyLength: key.count)
+      let line = offset >> lineSize.trailingZeroBitCount
+      let change = preparePut(place, line: line, lines: lines, extent: extent, existing: existing, lane: lane)
+      writes.add(1)
       // A reader must not see the record before it is durable: that is what the crash after this line could take back.
       if !Mutant.putVisibleBeforeBarrier.isActive { try log.settle(lane) }
-      publishPut(
-        place, line: offset >> lineSize.trailingZeroBitCount, lines: lines, extent: extent, existing: existing,
-        lane: lane)
+      publishPut(place, change, line: line, extent: extent, lane: lane)
       if Mutant.putVisibleBeforeBarrier.isActive { try log.settle(lane) }
     }
   }
@@ -200,34 +216,52 @@ extension Store {
     }
   }
 
-  /// Makes a durable put visible, and accounts for what it replaces.
-  @inline(__always)
-  func publishPut(
-    _ place: Index.Place, line: Int, lines: Int, extent: ExtentReference?, existing: (position: Int, line: Int)?,
-    lane: Int
-  ) {
-    var live = lines
-    if let extent { live &+= countLive(extent) }
-    if let existing {
-      let old = log.footprint(ofRecordAtLine: existing.line)
-      index.replace(place, at: existing.position, line: line)
-      unsafe log[lane].pointee.count(keys: 0, liveLines: live &- old.totalLines)
-      countDead(old, line: existing.line)
-    } else {
-      index.insert(place, line: line)
-      unsafe log[lane].pointee.count(keys: 1, liveLines: live)
-    }
-    log.note(lane, place, gone: existing?.line, came: line)
+  /// What a put changes in the index.
+  struct PutChange {
+    /// Where the key's slot is, or goes.
+    var position: Int
+    /// The record that is replaced, and what it takes.
+    var old: (line: Int, footprint: Log.Footprint)?
   }
 
-  /// Counts an extent, which was dead until something referred to it; its lines.
+  /// Works out what a put will change, and notes it: all that need not wait for the put to be durable. The less follows the
+  /// fence, the more of the next write the processor begins while it waits for this one's lines.
+  ///
+  /// Where the barrier fails the store is poisoned, and what was noted is of no use to anybody.
+  @inline(__always)
+  func preparePut(
+    _ place: Index.Place, line: Int, lines: Int, extent: ExtentReference?, existing: (position: Int, line: Int)?,
+    lane: Int
+  ) -> PutChange {
+    let live = extent.map { lines &+ log.extentLines(bytes: $0.length) } ?? lines
+    log.note(lane, place, gone: existing?.line, came: line)
+    guard let existing else {
+      unsafe log[lane].pointee.count(keys: 1, liveLines: live)
+      return PutChange(position: index.positionForNew(place), old: nil)
+    }
+    let old = log.footprint(ofRecordAtLine: existing.line)
+    unsafe log[lane].pointee.count(keys: 0, liveLines: live &- old.totalLines)
+    return PutChange(position: existing.position, old: (existing.line, old))
+  }
+
+  /// Makes a durable put visible, and what it replaces dead.
+  @inline(__always)
+  func publishPut(_ place: Index.Place, _ change: PutChange, line: Int, extent: ExtentReference?, lane: Int) {
+    if let extent { countLive(extent) }
+    if let old = change.old {
+      index.replace(place, at: change.position, line: line)
+      countDead(old.footprint, line: old.line, lane: lane)
+    } else {
+      index.insert(place, at: change.position, line: line)
+    }
+  }
+
+  /// Counts an extent, which was dead until something referred to it.
   @inline(never)
-  private func countLive(_ extent: ExtentReference) -> Int {
-    let lines = log.extentLines(bytes: extent.length)
+  private func countLive(_ extent: ExtentReference) {
     let segment = superblock.geometry.segment(at: extent.offset)
-    log.segments.addDead(-lines, segment: segment)
+    log.segments.addDead(-log.extentLines(bytes: extent.length), segment: segment)
     log.segments.addPending(-1, segment: segment)
-    return lines
   }
 
   /// Runs `body`, which publishes a record that refers to `extent`; where it is refused, nothing will refer to that.
@@ -262,30 +296,48 @@ extension Store {
         lane, kind: .delete, sequence: log.takeSequence(), key: key,
         value: UnsafeRawBufferPointer(start: nil, count: 0),
         site: .tombstone)
+      let old = prepareDelete(place, existing: existing, lane: lane)
+      writes.add(1)
       // Absent before the tombstone is durable would be absent before the crash and present after it.
       if !Mutant.deleteVisibleBeforeBarrier.isActive { try log.settle(lane) }
-      publishDelete(place, existing: existing, tombstoneOffset: offset, tombstoneLines: lines, lane: lane)
+      publishDelete(
+        place, existing: existing, footprint: old, tombstoneOffset: offset, tombstoneLines: lines, lane: lane)
       if Mutant.deleteVisibleBeforeBarrier.isActive { try log.settle(lane) }
     }
     return true
   }
 
-  /// Makes a durable delete visible, and accounts for what it takes out.
-  func publishDelete(
-    _ place: Index.Place, existing: (position: Int, line: Int)?, tombstoneOffset: Int, tombstoneLines: Int, lane: Int
-  ) {
-    log.segments.addDead(tombstoneLines, segment: superblock.geometry.segment(at: tombstoneOffset))
-    guard let existing else { return }
+  /// Works out what a delete takes out, and notes it, as ``preparePut(_:line:lines:extent:existing:lane:)`` does.
+  @inline(__always)
+  func prepareDelete(
+    _ place: Index.Place, existing: (position: Int, line: Int), lane: Int
+  ) -> Log.Footprint {
     let old = log.footprint(ofRecordAtLine: existing.line)
-    index.remove(place, at: existing.position)
-    unsafe log[lane].pointee.count(keys: -1, liveLines: -old.totalLines)
-    countDead(old, line: existing.line)
+    unsafe log[lane].pointee.count(keys: -1, liveLines: 0 &- old.totalLines)
     log.note(lane, place, gone: existing.line, came: nil)
+    return old
+  }
+
+  /// Makes a durable delete visible, and what it takes out dead.
+  @inline(__always)
+  func publishDelete(
+    _ place: Index.Place, existing: (position: Int, line: Int), footprint: Log.Footprint, tombstoneOffset: Int,
+    tombstoneLines: Int, lane: Int
+  ) {
+    index.remove(place, at: existing.position)
+    countDead(footprint, line: existing.line, lane: lane)
+    countDead(tombstone: tombstoneOffset, lines: tombstoneLines, lane: lane)
+  }
+
+  /// A tombstone is nobody's record: it is kept as long as the checkpoints need it.
+  @inline(__always)
+  func countDead(tombstone offset: Int, lines: Int, lane: Int) {
+    log.segments.addDead(lines, segment: superblock.geometry.segment(at: offset), lane: lane)
   }
 
   @inline(__always)
-  private func countDead(_ old: Log.Footprint, line: Int) {
-    log.segments.addDead(old.lines, segment: superblock.geometry.segment(at: line &* lineSize))
+  private func countDead(_ old: Log.Footprint, line: Int, lane: Int) {
+    log.segments.addDead(old.lines, segment: superblock.geometry.segment(at: line &* lineSize), lane: lane)
     if old.extentLines > 0 { log.segments.addDead(old.extentLines, segment: old.extentSegment) }
   }
 
@@ -307,10 +359,9 @@ extension Store {
     }
   }
 
-  /// Counts a write, and sees to what it makes due. The caller holds nothing.
+  /// Sees to what a write makes due. The caller holds nothing.
   @inline(__always)
   func endWrite() {
-    writes.add(1)
     if log.tailBytes.load(ordering: .relaxed) >= maintenance.due.load(ordering: .relaxed) { maintenance.tailIsLong() }
   }
 

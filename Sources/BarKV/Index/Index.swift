@@ -259,6 +259,17 @@ final class Index: @unchecked Sendable {
     return (found.position, found.slot.line)
   }
 
+  /// The position for the slot of a key that is absent, as long as the partition stays locked and unchanged. Makes the table
+  /// larger where it is crowded.
+  @inline(__always)
+  func positionForNew(_ place: Place) -> Int {
+    var table = table(place.partition)
+    if unsafe table.isCrowded(usedSlots: partitions[place.partition].usedSlots.load(ordering: .relaxed) &+ 1) {
+      table = grow(place.partition)
+    }
+    return table.freePosition(place.fragment)
+  }
+
   /// Makes the slot at `position` name another record of its key.
   @inline(__always)
   func replace(_ place: Place, at position: Int, line: Int) {
@@ -267,15 +278,11 @@ final class Index: @unchecked Sendable {
     }
   }
 
-  /// Adds a key that is absent.
+  /// Adds a key that is absent, at the position that ``positionForNew(_:)`` gave.
   @inline(__always)
-  func insert(_ place: Place, line: Int) {
-    var table = table(place.partition)
-    if unsafe table.isCrowded(usedSlots: partitions[place.partition].usedSlots.load(ordering: .relaxed) &+ 1) {
-      table = grow(place.partition)
-    }
+  func insert(_ place: Place, at position: Int, line: Int) {
+    let table = table(place.partition)
     changing(place.partition) {
-      let position = table.freePosition(place.fragment)
       if table.slot(position) == .empty { unsafe Self.add(1, to: partitions[place.partition].usedSlots) }
       table.set(position, IndexSlot(fragment: place.fragment, line: line))
     }

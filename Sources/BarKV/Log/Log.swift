@@ -28,7 +28,9 @@ final class Log: @unchecked Sendable {
   /// The lane of extents' copies. Tombstones have no extents of their own.
   var extentCopyLane: Int { tombstoneLane }
   /// All of them.
-  var allLanes: Range<Int> { 0..<laneCount + 2 }
+  var allLanes: Range<Int> { 0..<Self.allLanes(laneCount) }
+  /// How many lanes there are where writers have `laneCount`.
+  static func allLanes(_ laneCount: Int) -> Int { laneCount + 2 }
   private let lanes: UnsafeMutablePointer<Lane>
   private let locks: UnsafeMutablePointer<Atomic<UInt32>>
   /// A lock word has a line of its own.
@@ -73,21 +75,22 @@ final class Log: @unchecked Sendable {
     laneCount = superblock.geometry.laneCount(
       maximum: min(options.maximumLanes, Manifest.capacity(superblock.geometry)))
     reportBytes = max(lineSize, min(64 << 10, superblock.geometry.segmentSize / 4))
-    unsafe lanes = .allocate(capacity: laneCount + 2)
-    unsafe locks = .allocate(capacity: (laneCount + 2) * Self.lockStride)
+    let all = Self.allLanes(laneCount)
+    unsafe lanes = .allocate(capacity: all)
+    unsafe locks = .allocate(capacity: all * Self.lockStride)
     let scratch =
       lineSize
       + roundUp(
         Record.headerBytes + geometry.maximumKeyLength
           + max(Record.maximumInlineValue, ExtentReference.encodedBytes, BatchFragment.encodedBytes), to: lineSize)
-    for lane in 0..<laneCount + 2 {
+    for lane in 0..<all {
       unsafe (lanes + lane).initialize(to: Lane(scratchBytes: scratch))
       unsafe (locks + lane * Self.lockStride).initialize(to: Atomic(0))
     }
   }
 
   deinit {
-    unsafe lanes.deinitialize(count: laneCount + 2)
+    unsafe lanes.deinitialize(count: allLanes.count)
     unsafe lanes.deallocate()
     unsafe locks.deallocate()
     segments.deallocate()
@@ -98,7 +101,7 @@ final class Log: @unchecked Sendable {
   @inline(__always)
   func lock(_ lane: Int) -> WriterLock {
     assert(allLanes.contains(lane))
-    return unsafe WriterLock(locks + lane * Self.lockStride)
+    return unsafe WriterLock(locks + lane &* Self.lockStride)
   }
 
   /// The lane, whose lock the caller holds.

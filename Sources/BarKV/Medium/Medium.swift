@@ -40,6 +40,8 @@ final class Medium: @unchecked Sendable {
   let mirror: Mirror?
   /// Whether writing takes more than one way of storing.
   private let isDivided: Bool
+  /// Whether a fence is all of a barrier.
+  private let isFencedOnly: Bool
   private let barriers = StripedCounter()
   #if BARKV_MUTANTS
     let held = HeldWrites()
@@ -85,6 +87,7 @@ final class Medium: @unchecked Sendable {
     self.barrierRead = persistence.domain.isBehindBus ? barrierRead ?? BarrierRead() : nil
     self.uncachedBytes = uncachedBytes
     isDivided = uncachedBytes > 0 || mirror != nil
+    isFencedOnly = group == nil && observer == nil && self.barrierRead == nil
   }
 
   deinit {
@@ -180,14 +183,12 @@ final class Medium: @unchecked Sendable {
   func barrier(_ range: Range<Int>, site: MediumSite) throws(StoreError) {
     assert(range.lowerBound >= 0 && range.upperBound <= length, "a barrier outside the region")
     if MediumFault.dropBarrier.isActive(at: site) { return try writeHeld() }
+    // Counted before, since it is what follows the fence that the processor gets on with meanwhile.
+    if isFencedOnly { barriers.add(1) }
     // Without it a power cut may keep the acknowledgement's consequences and lose this thread's streamed lines.
     try fence(site: site)
     let range = broken(barrier: range, site: site)
-    if group == nil && observer == nil && barrierRead == nil {
-      barriers.add(1)
-    } else {
-      try slowBarrier(range, site: site)
-    }
+    if !isFencedOnly { try slowBarrier(range, site: site) }
     // Stores into a region that is gone went nowhere, without a sign.
     if !isWhole { try checkWrites(to: range) }
     try writeHeld()

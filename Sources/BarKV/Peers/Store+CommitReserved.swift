@@ -24,6 +24,7 @@ extension Store {
       log.reservations.putBack(token.generation)
       throw error
     }
+    writes.add(1)
     endWrite()
   }
 
@@ -66,9 +67,11 @@ extension Store {
         let existing =
           index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
           ?? unreadable(place, keyLength: key.count)
+        let line = offset / lineSize
+        let change = preparePut(place, line: line, lines: lines, extent: extent, existing: existing, lane: lane)
         // A reader must not see what a power cut could take back.
         try log.settle(lane, site: .peerRecord)
-        publishPut(place, line: offset / lineSize, lines: lines, extent: extent, existing: existing, lane: lane)
+        publishPut(place, change, line: line, extent: extent, lane: lane)
         // Under the same lane: a cut finds the reservation open, or the record that ends it before the cut.
         finish(entry, isCommitted: true)
       }

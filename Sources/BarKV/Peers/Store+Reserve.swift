@@ -46,6 +46,7 @@ extension Store {
       log.segments.addPending(-1, segment: superblock.geometry.segment(at: content.offset))
       throw error
     }
+    writes.add(1)
     endWrite()
     return reservation(of: content, key: key)
   }
@@ -147,6 +148,7 @@ extension Store {
       log.reservations.putBack(token.generation)
       throw error
     }
+    writes.add(1)
     endWrite()
   }
 

@@ -17,7 +17,7 @@ extension Recovery {
 
   mutating func build(_ found: Findings, began: UInt64) throws(StoreError) -> Store {
     let space = Space(geometry: geometry)
-    let segments = SegmentTable(count: geometry.segmentCount)
+    let segments = SegmentTable(count: geometry.segmentCount, laneCount: Log.allLanes(options.maximumLanes))
     let lifecycle = try Lifecycle()
     let pool = TablePool(regionBytes: geometry.regionBytes)
     let epochs = unsafe Epochs(

@@ -231,7 +231,7 @@ extension Maintenance {
       let line = copy.offset / lineSize
       index.replace(copy.survivor.place, at: copy.position, line: line)
       log.segments.addDead(
-        copy.survivor.lines, segment: log.geometry.segment(at: copy.survivor.line * lineSize))
+        copy.survivor.lines, segment: log.geometry.segment(at: copy.survivor.line * lineSize), lane: lane)
       if let moved = copy.survivor.moved { countMoved(moved, from: copy.survivor.extent) }
       log.note(lane, copy.survivor.place, gone: copy.survivor.line, came: line)
     }

@@ -16,7 +16,7 @@ struct SegmentTable: @unchecked Sendable {
     let kind = Atomic<UInt8>(SegmentKind.free.rawValue)
     /// The lines in use, headers included: what ``Store/verify()`` may read, and what capacity is made of.
     let usedLines = Atomic<UInt32>(0)
-    /// The lines whose record or extent no key needs any more.
+    /// The lines whose record or extent no key needs any more, less what lanes have counted of them.
     let deadLines = Atomic<UInt32>(0)
     /// Extents that were placed here and to which no record refers yet.
     let pendingExtents = Atomic<UInt32>(0)
@@ -26,9 +26,12 @@ struct SegmentTable: @unchecked Sendable {
 
   let count: Int
   private let entries: UnsafeMutablePointer<Entry>
+  private let laneDeadLines: LaneDeadLines
 
-  init(count: Int) {
+  /// - Parameter laneCount: all lanes that may count dead lines.
+  init(count: Int, laneCount: Int) {
     self.count = count
+    laneDeadLines = LaneDeadLines(segmentCount: count, laneCount: laneCount)
     unsafe entries = .allocate(capacity: count)
     for index in 0..<count {
       unsafe (entries + index).initialize(to: Entry())
@@ -39,6 +42,7 @@ struct SegmentTable: @unchecked Sendable {
   func deallocate() {
     unsafe entries.deinitialize(count: count)
     unsafe entries.deallocate()
+    laneDeadLines.deallocate()
   }
 
   /// The entry of `segment`.
@@ -56,7 +60,7 @@ struct SegmentTable: @unchecked Sendable {
     unsafe entry.pointee.salt = salt
     unsafe entry.pointee.span = UInt32(header.span)
     unsafe entry.pointee.usedLines.store(UInt32(usedLines), ordering: .relaxed)
-    unsafe entry.pointee.deadLines.store(0, ordering: .relaxed)
+    forgetDead(header.segment)
     unsafe entry.pointee.kind.store(header.kind.rawValue, ordering: .releasing)
   }
 
@@ -65,7 +69,7 @@ struct SegmentTable: @unchecked Sendable {
     let entry = unsafe self[segment]
     unsafe entry.pointee.kind.store(SegmentKind.free.rawValue, ordering: .releasing)
     unsafe entry.pointee.usedLines.store(0, ordering: .relaxed)
-    unsafe entry.pointee.deadLines.store(0, ordering: .relaxed)
+    forgetDead(segment)
   }
 
   /// What the segment is used for.
@@ -77,6 +81,17 @@ struct SegmentTable: @unchecked Sendable {
   @inline(__always)
   func addDead(_ lines: Int, segment: Int) {
     unsafe _ = self[segment].pointee.deadLines.wrappingAdd(UInt32(truncatingIfNeeded: lines), ordering: .relaxed)
+  }
+
+  /// The same for who holds `lane`: without a locked instruction.
+  @inline(__always)
+  func addDead(_ lines: Int, segment: Int, lane: Int) {
+    laneDeadLines.add(lines, segment: segment, lane: lane)
+  }
+
+  /// Counts none of the segment's lines as dead. Nobody counts any meanwhile.
+  private func forgetDead(_ segment: Int) {
+    unsafe self[segment].pointee.deadLines.store(0 &- laneDeadLines.sum(segment), ordering: .relaxed)
   }
 
   /// Sets how many lines of the segment are in use. One lane does so at a time.
@@ -114,6 +129,6 @@ struct SegmentTable: @unchecked Sendable {
 
   /// How many lines of the segment no key needs.
   func dead(_ segment: Int) -> Int {
-    unsafe Int(self[segment].pointee.deadLines.load(ordering: .relaxed))
+    unsafe Int(self[segment].pointee.deadLines.load(ordering: .relaxed) &+ laneDeadLines.sum(segment))
   }
 }
