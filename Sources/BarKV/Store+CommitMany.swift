@@ -224,10 +224,10 @@ extension Store {
   private func publish(_ item: UnsafeMutablePointer<CommitPlan.Item>, _ plan: borrowing CommitPlan, lane: Int) {
     let key = unsafe item.pointee.keyBytes
     let place = unsafe item.pointee.place
-    let existing =
-      index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
-      ?? unreadable(place, keyLength: key.count)
     if unsafe item.pointee.isDelete {
+      let existing =
+        index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
+        ?? unreadable(place, keyLength: key.count)
       let (offset, lines) = unsafe (item.pointee.offset, Int(item.pointee.lines))
       guard let existing else { return countDead(tombstone: offset, lines: lines, lane: lane) }
       let old = prepareDelete(place, existing: existing, lane: lane)
@@ -236,8 +236,8 @@ extension Store {
     } else {
       let extent = unsafe item.pointee.extent >= 0 ? plan.extents[Int(item.pointee.extent)] : nil
       let line = unsafe item.pointee.offset >> lineSize.trailingZeroBitCount
-      let change = unsafe preparePut(
-        place, line: line, lines: Int(item.pointee.lines), extent: extent, existing: existing, lane: lane)
+      log.note(lane, place, came: line)
+      let change = unsafe preparePut(key, place, lines: Int(item.pointee.lines), extent: extent, lane: lane)
       publishPut(place, change, line: line, extent: extent, lane: lane)
     }
   }

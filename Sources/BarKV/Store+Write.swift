@@ -178,13 +178,12 @@ extension Store {
     try poisoning { () throws(StoreError) in
       let offset = try unsafe log.append(
         lane, kind: extent == nil ? .put : .putExtent, sequence: log.takeSequence(), key: key, value: value)
-      // The search goes on while the lines are on their way to the medium.
-      let existing =
-        index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
-        ?? unreadable(place, keyLength: key.count)
       let line = offset >> lineSize.trailingZeroBitCount
-      let change = preparePut(place, line: line, lines: lines, extent: extent, existing: existing, lane: lane)
+      // The search goes on while the lines are on their way to the medium. What needs no answer of it comes first: it is the
+      // search that waits.
+      log.note(lane, place, came: line)
       writes.add(1)
+      let change = unsafe preparePut(key, place, lines: lines, extent: extent, lane: lane)
       // A reader must not see the record before it is durable: that is what the crash after this line could take back.
       if !Mutant.putVisibleBeforeBarrier.isActive { try log.settle(lane) }
       publishPut(place, change, line: line, extent: extent, lane: lane)
@@ -225,22 +224,24 @@ extension Store {
   }
 
   /// Works out what a put will change, and notes it: all that need not wait for the put to be durable. The less follows the
-  /// fence, the more of the next write the processor begins while it waits for this one's lines.
+  /// search and the fence, the more of the next write the processor begins while it waits for them.
   ///
   /// Where the barrier fails the store is poisoned, and what was noted is of no use to anybody.
+  @unsafe
   @inline(__always)
   func preparePut(
-    _ place: Index.Place, line: Int, lines: Int, extent: ExtentReference?, existing: (position: Int, line: Int)?,
-    lane: Int
+    _ key: UnsafeRawBufferPointer, _ place: Index.Place, lines: Int, extent: ExtentReference?, lane: Int
   ) -> PutChange {
     let live = extent.map { lines &+ log.extentLines(bytes: $0.length) } ?? lines
-    log.note(lane, place, gone: existing?.line, came: line)
-    guard let existing else {
+    let spot = index.spot(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
+    let replaced = spot.flatMap { spot in spot.line.map { (position: spot.position, line: $0) } }
+    guard let existing = replaced ?? unreadable(place, keyLength: key.count) else {
       unsafe log[lane].pointee.count(keys: 1, liveLines: live)
-      return PutChange(position: index.positionForNew(place), old: nil)
+      return PutChange(position: spot?.position ?? index.positionForNew(place), old: nil)
     }
     let old = log.footprint(ofRecordAtLine: existing.line)
     unsafe log[lane].pointee.count(keys: 0, liveLines: live &- old.totalLines)
+    log.note(lane, place, gone: existing.line)
     return PutChange(position: existing.position, old: (existing.line, old))
   }
 
@@ -314,7 +315,7 @@ extension Store {
   ) -> Log.Footprint {
     let old = log.footprint(ofRecordAtLine: existing.line)
     unsafe log[lane].pointee.count(keys: -1, liveLines: 0 &- old.totalLines)
-    log.note(lane, place, gone: existing.line, came: nil)
+    log.note(lane, place, gone: existing.line)
     return old
   }
 

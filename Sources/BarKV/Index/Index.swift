@@ -27,8 +27,10 @@ final class Index: @unchecked Sendable {
     /// Slots that are not empty. Changed under the lock; atomic so that a change does not touch the partition as a whole,
     /// of which others hold the lock word.
     let usedSlots = Atomic<Int>(0)
+    /// Not 0 where a slot may be vacated, which a new key could take. Changed under the lock.
+    let vacated = Atomic<Int>(0)
     /// Fills the line, so that writers of neighbouring partitions do not meet.
-    private let padding = (0, 0, 0, 0, 0)
+    private let padding = (0, 0, 0, 0)
   }
 
   /// A key's place: its partition and the fragment of its hash.
@@ -115,9 +117,10 @@ final class Index: @unchecked Sendable {
   }
 
   /// Makes a partition resident that is not. The caller holds its lock.
-  func install(_ table: IndexTable, in partition: Int, usedSlots: Int, isChanged: Bool) {
+  func install(_ table: IndexTable, in partition: Int, usedSlots: Int, hasVacated: Bool, isChanged: Bool) {
     assert(!isResident(partition))
     let state = unsafe partitions + partition
+    unsafe state.pointee.vacated.store(hasVacated ? 1 : 0, ordering: .relaxed)
     unsafe state.pointee.usedSlots.store(usedSlots, ordering: .relaxed)
     if isChanged { unsafe state.pointee.changed.store(window.load(ordering: .relaxed), ordering: .relaxed) }
     tableBytes.wrappingAdd(table.byteCount, ordering: .relaxed)
@@ -208,7 +211,7 @@ final class Index: @unchecked Sendable {
   @inline(__always)
   func find(_ place: Place, matches: (Int) -> Bool) -> Found {
     let table = table(place.partition)
-    if let found = table.find(place.fragment, matches: matches) { return .record(line: found.slot.line) }
+    if case .at(_, let slot) = table.find(place.fragment, matches: matches) { return .record(line: slot.line) }
     return table.word == absentTable.word ? .notResident : .absent
   }
 
@@ -255,13 +258,33 @@ final class Index: @unchecked Sendable {
   /// The position of the key's slot, and the line it names. The partition is resident.
   @inline(__always)
   func position(_ place: Place, matches: (Int) -> Bool) -> (position: Int, line: Int)? {
-    guard let found = table(place.partition).find(place.fragment, matches: matches) else { return nil }
-    return (found.position, found.slot.line)
+    guard case .at(let position, let slot) = table(place.partition).find(place.fragment, matches: matches) else {
+      return nil
+    }
+    return (position, slot.line)
+  }
+
+  /// Where the slot of a key is, with the line it names, or else may go, with no line; `nil` where that has to be found out
+  /// by ``positionForNew(_:)``. The partition is resident.
+  @inline(__always)
+  func spot(_ place: Place, matches: (Int) -> Bool) -> (position: Int, line: Int?)? {
+    let table = table(place.partition)
+    switch table.find(place.fragment, matches: matches) {
+    case .at(let position, let slot): return (position, slot.line)
+    case .endedIn(let bucket):
+      // All that the search has seen is taken, but for the last bucket's end.
+      let state = unsafe partitions + place.partition
+      guard unsafe state.pointee.vacated.load(ordering: .relaxed) == 0,
+        unsafe !table.isCrowded(usedSlots: state.pointee.usedSlots.load(ordering: .relaxed) &+ 1)
+      else { return nil }
+      return (table.freePosition(inBucket: bucket), nil)
+    case .nowhere: return nil
+    }
   }
 
   /// The position for the slot of a key that is absent, as long as the partition stays locked and unchanged. Makes the table
   /// larger where it is crowded.
-  @inline(__always)
+  @inline(never)
   func positionForNew(_ place: Place) -> Int {
     var table = table(place.partition)
     if unsafe table.isCrowded(usedSlots: partitions[place.partition].usedSlots.load(ordering: .relaxed) &+ 1) {
@@ -278,7 +301,7 @@ final class Index: @unchecked Sendable {
     }
   }
 
-  /// Adds a key that is absent, at the position that ``positionForNew(_:)`` gave.
+  /// Adds a key that is absent, at the position that ``spot(_:matches:)`` or ``positionForNew(_:)`` gave.
   @inline(__always)
   func insert(_ place: Place, at position: Int, line: Int) {
     let table = table(place.partition)
@@ -297,6 +320,7 @@ final class Index: @unchecked Sendable {
         unsafe Self.add(-1, to: partitions[place.partition].usedSlots)
       } else {
         table.set(position, .vacated)
+        unsafe partitions[place.partition].vacated.store(1, ordering: .relaxed)
       }
     }
   }
@@ -326,6 +350,7 @@ final class Index: @unchecked Sendable {
     let new = IndexTable(roomFor: occupied, from: pool)
     new.fill(from: old)
     unsafe partitions[partition].usedSlots.store(occupied, ordering: .relaxed)
+    unsafe partitions[partition].vacated.store(0, ordering: .relaxed)
     tableBytes.wrappingAdd(new.byteCount - old.byteCount, ordering: .relaxed)
     replaceTable(partition, by: new)
     unsafe epochs.retire(old.memory, bytes: old.byteCount)

@@ -67,7 +67,7 @@ final class IndexLoader: Sendable {
       tail.resolve(partition, changes)
     }
     // What the tail changed is kept there until a run has it, so the table may be taken away all the same.
-    index.install(table, in: partition, usedSlots: usedSlots, isChanged: false)
+    index.install(table, in: partition, usedSlots: usedSlots, hasVacated: !items.isEmpty, isChanged: false)
     if index.residentBytes > budget { keepBudget() }
   }
 
@@ -81,7 +81,12 @@ final class IndexLoader: Sendable {
       guard let key = unsafe log.key(ofRecordAtLine: item.line) else { continue }
       let place = Index.Place(partition: partition, fragment: item.fragment)
       let new = log.footprint(ofRecordAtLine: item.line)
-      let existing = table.find(item.fragment) { unsafe log.record(atLine: $0, hasKey: key) }
+      var existing: (position: Int, slot: IndexSlot)?
+      if case .at(let position, let slot) = table.find(
+        item.fragment, matches: { unsafe log.record(atLine: $0, hasKey: key) })
+      {
+        existing = (position, slot)
+      }
       if let existing {
         if Mutant.lastReadWins.isActive, log.sequence(ofRecordAt: existing.slot.line * lineSize) ?? 0 < item.sequence {
           continue

@@ -71,9 +71,19 @@ struct IndexTable {
     unsafe slots[position].store(slot.bits, ordering: .releasing)
   }
 
-  /// The first slot with this fragment whose record `matches`, as it was when it was matched, and its position.
+  /// What a search comes to.
+  enum Search {
+    /// The first slot with the fragment whose record matches, as it was when it was matched, and its position.
+    case at(position: Int, slot: IndexSlot)
+    /// None: nothing ever went past this bucket, whose last slot is empty.
+    case endedIn(bucket: Int)
+    /// None in all of the table.
+    case nowhere
+  }
+
+  /// Searches for the slot with this fragment whose record `matches`.
   @inline(__always)
-  func find(_ fragment: UInt64, matches: (Int) -> Bool) -> (position: Int, slot: IndexSlot)? {
+  func find(_ fragment: UInt64, matches: (Int) -> Bool) -> Search {
     let home = homeBucket(fragment)
     var bucket = home
     repeat {
@@ -83,15 +93,15 @@ struct IndexTable {
         let position = first &+ candidates.trailingZeroBitCount
         let slot = self.slot(position)
         // Whatever the slot has become since, the record says whose it is.
-        if slot.isOccupied, matches(slot.line) { return (position, slot) }
+        if slot.isOccupied, matches(slot.line) { return .at(position: position, slot: slot) }
         candidates &= candidates &- 1
       }
       // Slots are filled from the front: an empty last one says that nothing ever went past this bucket.
-      if slot(first &+ (Self.slotsPerBucket &- 1)) == .empty { return nil }
+      if slot(first &+ (Self.slotsPerBucket &- 1)) == .empty { return .endedIn(bucket: bucket) }
       bucket &+= 1
       if bucket == bucketCount { bucket = 0 }
     } while bucket != home
-    return nil
+    return .nowhere
   }
 
   /// The first slot with this fragment in the home bucket, which is hardly ever another key's; `.empty` where there is none
@@ -139,6 +149,13 @@ struct IndexTable {
       if bucket == bucketCount { bucket = 0 }
     }
     preconditionFailure("a table without a free slot")
+  }
+
+  /// The first free position in a bucket that has one.
+  @inline(__always)
+  func freePosition(inBucket bucket: Int) -> Int {
+    let first = bucket &* Self.slotsPerBucket
+    return unsafe first &+ barkv_bucket_free(slots + first).trailingZeroBitCount
   }
 
   /// Takes over the occupied slots of another table, while nobody else knows this one.

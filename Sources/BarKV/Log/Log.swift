@@ -171,12 +171,20 @@ final class Log: @unchecked Sendable {
     site: MediumSite = .record
   ) throws(StoreError) -> Int {
     let state = unsafe self[lane]
+    let delta = unsafe UInt32(truncatingIfNeeded: sequence &- state.pointee.baseSequence)
+    let isSettled = unsafe claimsSettled(state, isFirst: true)
+    let bytes = Record.lines(keyLength: key.count, valueLength: value.count) &* lineSize
+    if medium.streamsRecords {
+      let header = unsafe Record.headerWords(
+        delta: delta, key: key, value: value, kind: kind, isSettled: isSettled, salt: state.pointee.salt)
+      return unsafe advance(state, bytes: bytes, isSeal: kind == .seal) { position in
+        unsafe medium.stream(header, key: key, value: value, at: position)
+      }
+    }
     unsafe Record.build(
-      state.pointee.scratch, delta: UInt32(truncatingIfNeeded: sequence &- state.pointee.baseSequence), key: key,
-      value: value, kind: kind, isSettled: claimsSettled(state, isFirst: true), salt: state.pointee.salt)
-    return try unsafe write(
-      state, bytes: Record.lines(keyLength: key.count, valueLength: value.count) &* lineSize, isSeal: kind == .seal,
-      site: site)
+      state.pointee.scratch, delta: delta, key: key, value: value, kind: kind, isSettled: isSettled,
+      salt: state.pointee.salt)
+    return try unsafe write(state, bytes: bytes, isSeal: kind == .seal, site: site)
   }
 
   /// Whether the next record says that all before it was durable.
@@ -195,22 +203,46 @@ final class Log: @unchecked Sendable {
   func write(
     _ state: UnsafeMutablePointer<Lane>, bytes: Int, isSeal: Bool = false, site: MediumSite
   ) throws(StoreError) -> Int {
+    try unsafe advance(state, bytes: bytes, isSeal: isSeal) { (position) throws(StoreError) in
+      try unsafe medium.write(
+        UnsafeRawBufferPointer(start: state.pointee.scratch, count: bytes), at: position, site: site)
+    }
+  }
+
+  /// Has `store` write `bytes` bytes where the lane's next records go, which is what it is called with and what is returned,
+  /// and moves the lane's end on.
+  @unsafe
+  @inline(__always)
+  func advance<E: Error>(
+    _ state: UnsafeMutablePointer<Lane>, bytes: Int, isSeal: Bool = false, _ store: (Int) throws(E) -> Void
+  ) throws(E) -> Int {
     let position = unsafe state.pointee.position
     unsafe precondition(bytes <= state.pointee.limit &- position || isSeal, "an append without room")
-    try unsafe medium.write(
-      UnsafeRawBufferPointer(start: state.pointee.scratch, count: bytes), at: position, site: site)
+    try store(position)
     unsafe state.pointee.position = position &+ bytes
     unsafe state.pointee.soil(position..<position &+ bytes)
     unsafe state.pointee.unreported &+= bytes
     return position
   }
 
-  /// Notes a change of the index, for the next run. The caller holds the lane, and the partition.
+  /// Notes that the index names a line no more, for the next run. The caller holds the lane, and the partition.
   @inline(__always)
-  func note(_ lane: Int, _ place: Index.Place, gone: Int?, came: Int?) {
+  func note(_ lane: Int, _ place: Index.Place, gone line: Int) {
+    unsafe self[lane].pointee.changes.append(RunEntry(place, line: line, isGone: true))
+    report(lane)
+  }
+
+  /// Notes that the index names a line, for the next run. The caller holds the lane, and the partition.
+  @inline(__always)
+  func note(_ lane: Int, _ place: Index.Place, came line: Int) {
+    unsafe self[lane].pointee.changes.append(RunEntry(place, line: line, isGone: false))
+    report(lane)
+  }
+
+  /// Adds what the lane has written to the tail's length, now and then.
+  @inline(__always)
+  private func report(_ lane: Int) {
     let state = unsafe self[lane]
-    if let gone { unsafe state.pointee.changes.append(RunEntry(place, line: gone, isGone: true)) }
-    if let came { unsafe state.pointee.changes.append(RunEntry(place, line: came, isGone: false)) }
     if unsafe state.pointee.unreported >= reportBytes {
       unsafe tailBytes.wrappingAdd(state.pointee.unreported, ordering: .relaxed)
       unsafe state.pointee.unreported = 0

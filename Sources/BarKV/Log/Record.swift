@@ -65,19 +65,31 @@ enum Record {
     _ record: UnsafeMutableRawPointer, delta: UInt32, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer,
     kind: RecordKind, isSettled: Bool, salt: UInt32
   ) {
-    assert(value.count <= maximumInlineValue && key.count <= 65_535)
-    let lengths =
-      UInt32(truncatingIfNeeded: key.count) | UInt32(truncatingIfNeeded: value.count) << 16
-      | UInt32(kind.rawValue) << 28 | (isSettled ? 1 << 31 : 0)
+    let words = unsafe headerWords(
+      delta: delta, key: key, value: value, kind: kind, isSettled: isSettled, salt: salt)
     // The last line's padding, before the rest is laid over it.
     let end = lines(keyLength: key.count, valueLength: value.count) &* lineSize
     unsafe (record + (end &- lineSize)).initializeMemory(as: UInt64.self, repeating: 0, count: lineSize / 8)
     let body = unsafe record + headerBytes
     if let bytes = key.baseAddress { unsafe barkv_copy_key(body, bytes, key.count) }
     if let bytes = value.baseAddress { unsafe barkv_copy_value(body + key.count, bytes, value.count) }
+    unsafe record.setLittleEndian(words.head, at: 0)
+    unsafe record.setLittleEndian(words.lengths, at: 8)
+  }
+
+  /// A record's header: its first eight bytes, the checksum among them, and the four of the lengths, the kind, the flag.
+  @unsafe
+  @inline(__always)
+  static func headerWords(
+    delta: UInt32, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, kind: RecordKind, isSettled: Bool,
+    salt: UInt32
+  ) -> (head: UInt64, lengths: UInt32) {
+    assert(value.count <= maximumInlineValue && key.count <= 65_535)
+    let lengths =
+      UInt32(truncatingIfNeeded: key.count) | UInt32(truncatingIfNeeded: value.count) << 16
+      | UInt32(kind.rawValue) << 28 | (isSettled ? 1 << 31 : 0)
     let checksum = unsafe Checksum.of(UInt64(delta) | UInt64(lengths) << 32, key, value, seed: salt)
-    unsafe record.setLittleEndian(UInt64(checksum) | UInt64(delta) << 32, at: 0)
-    unsafe record.setLittleEndian(lengths, at: 8)
+    return (UInt64(checksum) | UInt64(delta) << 32, lengths)
   }
 
   /// A settled seal for a segment with that salt: a line.

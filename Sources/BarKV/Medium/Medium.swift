@@ -40,6 +40,8 @@ final class Medium: @unchecked Sendable {
   let mirror: Mirror?
   /// Whether writing takes more than one way of storing.
   private let isDivided: Bool
+  /// Whether ``stream(_:key:value:at:)`` may be called.
+  let streamsRecords: Bool
   /// Whether a fence is all of a barrier.
   private let isFencedOnly: Bool
   private let barriers = StripedCounter()
@@ -87,6 +89,7 @@ final class Medium: @unchecked Sendable {
     self.barrierRead = persistence.domain.isBehindBus ? barrierRead ?? BarrierRead() : nil
     self.uncachedBytes = uncachedBytes
     isDivided = uncachedBytes > 0 || mirror != nil
+    streamsRecords = streams && !isDivided && observer == nil && barkv_can_stream_record() && !MediumFault.isPossible
     isFencedOnly = group == nil && observer == nil && self.barrierRead == nil
   }
 
@@ -163,6 +166,23 @@ final class Medium: @unchecked Sendable {
       }
       unsafe (base + offset).copyMemory(from: start, byteCount: count)
     }
+  }
+
+  /// The same as ``write(_:at:site:)`` for a record whose parts stand apart: each line is put together on its way.
+  ///
+  /// - Precondition: ``streamsRecords``; the record's lines are inside the region.
+  @unsafe
+  @inline(__always)
+  func stream(
+    _ header: (head: UInt64, lengths: UInt32), key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, at offset: Int
+  ) {
+    let count = roundUp(12 &+ key.count &+ value.count, to: lineSize)
+    precondition(
+      isWritable && streamsRecords && offset >= 0 && offset % lineSize == 0 && count <= length &- offset,
+      "a record outside the region")
+    unsafe barkv_stream_record(
+      base + offset, header.head.littleEndian, header.lengths.littleEndian, key.baseAddress, key.count,
+      value.baseAddress, value.count)
   }
 
   /// Orders what the calling thread wrote before whatever another thread's ``barrier(_:site:)`` covers later: for a range

@@ -64,11 +64,9 @@ extension Store {
           try unsafe log.append(
             lane, kind: .putExtent, sequence: log.takeSequence(), key: key, value: reference, site: .peerRecord)
         }
-        let existing =
-          index.position(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
-          ?? unreadable(place, keyLength: key.count)
         let line = offset / lineSize
-        let change = preparePut(place, line: line, lines: lines, extent: extent, existing: existing, lane: lane)
+        log.note(lane, place, came: line)
+        let change = unsafe preparePut(key, place, lines: lines, extent: extent, lane: lane)
         // A reader must not see what a power cut could take back.
         try log.settle(lane, site: .peerRecord)
         publishPut(place, change, line: line, extent: extent, lane: lane)

@@ -233,7 +233,8 @@ extension Maintenance {
       log.segments.addDead(
         copy.survivor.lines, segment: log.geometry.segment(at: copy.survivor.line * lineSize), lane: lane)
       if let moved = copy.survivor.moved { countMoved(moved, from: copy.survivor.extent) }
-      log.note(lane, copy.survivor.place, gone: copy.survivor.line, came: line)
+      log.note(lane, copy.survivor.place, gone: copy.survivor.line)
+      log.note(lane, copy.survivor.place, came: line)
     }
   }
 

@@ -238,6 +238,15 @@ enum MediumFault {
   case dropReadBack
   /// A barrier does nothing.
   case dropBarrier
+
+  /// Whether this build has any.
+  static var isPossible: Bool {
+    #if BARKV_MUTANTS
+      true
+    #else
+      false
+    #endif
+  }
 }
 
 #if BARKV_MUTANTS

@@ -175,6 +175,96 @@ static inline void barkv_stream_lines(void *target, const void *source, size_t l
 #endif
 }
 
+/// Whether ``barkv_stream_record`` may be called on this processor.
+static inline bool barkv_can_stream_record(void) {
+#if defined(__x86_64__)
+  // Set before main, never changed.
+  extern bool barkv_masked_loads_found;
+  return barkv_masked_loads_found;
+#else
+  return false;
+#endif
+}
+
+/// The bits from `from` to `to` (exclusive) of a line's 64; either may be outside it.
+static inline uint64_t barkv_line_bits(int64_t from, int64_t to) {
+  uint64_t above = to >= 64 ? ~(uint64_t)0 : to <= 0 ? 0 : ((uint64_t)1 << to) - 1;
+  uint64_t below = from >= 64 ? ~(uint64_t)0 : from <= 0 ? 0 : ((uint64_t)1 << from) - 1;
+  return above & ~below;
+}
+
+/// Writes a record to whole lines at `target`, past the cache: eight bytes of `head`, four of `lengths`, the key, the value,
+/// zeros up to the end of the last line.
+///
+/// Each line is put together in a register, of what a masked load takes of the key and of the value: it does not touch what
+/// its mask leaves out. Put together in memory, the line could be loaded only after the stores that made it had left the
+/// processor, which is after the fence of the write before.
+static inline void barkv_stream_record(void *target, uint64_t head, uint32_t lengths, const void *key, size_t key_length,
+                                       const void *value, size_t value_length) {
+#if defined(__x86_64__)
+  // A masked load from where nothing is mapped takes long, even if its mask leaves all of it out.
+  if (key_length == 0) key = (const char *)target + 12;
+  if (value_length == 0) value = (const char *)target + 12 + key_length;
+  // Where the key and the value start and end, from the start of the line.
+  int64_t key_start = 12, value_start = 12 + (int64_t)key_length, end = value_start + (int64_t)value_length;
+  uintptr_t key_source = (uintptr_t)key - 12, value_source = (uintptr_t)value - (uintptr_t)value_start;
+  char *to = (char *)target;
+  // The first line; the registers are such as older code does not know of: nothing has to be cleared for it afterwards.
+  __asm__ volatile("kmovq %[key_bits], %%k1\n\t"
+                   "kmovq %[value_bits], %%k2\n\t"
+                   "vmovq %[head], %%xmm18\n\t"
+                   "vmovd %[lengths], %%xmm19\n\t"
+                   "vpslldq $8, %%zmm19, %%zmm19\n\t"
+                   "vmovdqu8 (%[key]), %%zmm16%{%%k1%}%{z%}\n\t"
+                   "vmovdqu8 (%[value]), %%zmm17%{%%k2%}%{z%}\n\t"
+                   "vporq %%zmm18, %%zmm19, %%zmm18\n\t"
+                   "vpternlogq $0xfe, %%zmm18, %%zmm17, %%zmm16\n\t"
+                   "vmovntdq %%zmm16, (%[to])"
+                   :
+                   : [key_bits] "r"(barkv_line_bits(key_start, value_start)),
+                     [value_bits] "r"(barkv_line_bits(value_start, end)), [head] "r"(head), [lengths] "r"(lengths),
+                     [key] "r"(key_source), [value] "r"(value_source), [to] "r"(to)
+                   : "memory"
+#if defined(__AVX512F__)
+                     , "xmm16", "xmm17", "xmm18", "xmm19", "k1", "k2"
+#endif
+  );
+  while (end > 64) {
+    key_start -= 64, value_start -= 64, end -= 64;
+    key_source += 64, value_source += 64, to += 64;
+    if (value_start <= 0) {
+      // Nothing but the value, as in most lines of most records.
+      __asm__ volatile("kmovq %[value_bits], %%k2\n\t"
+                       "vmovdqu8 (%[value]), %%zmm17%{%%k2%}%{z%}\n\t"
+                       "vmovntdq %%zmm17, (%[to])"
+                       :
+                       : [value_bits] "r"(barkv_line_bits(0, end)), [value] "r"(value_source), [to] "r"(to)
+                       : "memory"
+#if defined(__AVX512F__)
+                         , "xmm17", "k2"
+#endif
+      );
+    } else {
+      __asm__ volatile("kmovq %[key_bits], %%k1\n\t"
+                       "kmovq %[value_bits], %%k2\n\t"
+                       "vmovdqu8 (%[key]), %%zmm16%{%%k1%}%{z%}\n\t"
+                       "vmovdqu8 (%[value]), %%zmm17%{%%k2%}%{z%}\n\t"
+                       "vporq %%zmm17, %%zmm16, %%zmm16\n\t"
+                       "vmovntdq %%zmm16, (%[to])"
+                       :
+                       : [key_bits] "r"(barkv_line_bits(key_start, value_start)),
+                         [value_bits] "r"(barkv_line_bits(value_start, end)), [key] "r"(key_source),
+                         [value] "r"(value_source), [to] "r"(to)
+                       : "memory"
+#if defined(__AVX512F__)
+                         , "xmm16", "xmm17", "k1", "k2"
+#endif
+      );
+    }
+  }
+#endif
+}
+
 // MARK: Ordering and cache hints: Swift has no fence that orders non-temporal stores, and no prefetch.
 
 /// Orders all earlier stores, non-temporal ones and cache write-backs included, before all later ones.
