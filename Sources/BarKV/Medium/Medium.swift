@@ -174,7 +174,8 @@ final class Medium: @unchecked Sendable {
   @unsafe
   @inline(__always)
   func stream(
-    _ header: (head: UInt64, lengths: UInt32), key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer, at offset: Int
+    _ header: (head: UInt64, lengths: UInt32), key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer,
+    at offset: Int
   ) {
     let count = roundUp(12 &+ key.count &+ value.count, to: lineSize)
     precondition(
