@@ -140,6 +140,7 @@ extension Store {
       }
     }
     log.preparer.stop()
+    index.stopPreparing()
     medium.unmap()
     if let failure { throw failure }
   }

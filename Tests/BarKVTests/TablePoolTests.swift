@@ -16,7 +16,8 @@ import Testing
     for seed in Seeds.rounds(4) {
       Seeds.announce(seed)
       var generator = SeededGenerator(seed: seed)
-      let pool = TablePool(regionBytes: TablePool.leastRegionBytes)
+      let pool = TablePool(regionBytes: TablePool.leastRegionBytes, preparesAhead: seed % 2 == 0)
+      defer { pool.stop() }
       var held: [Piece] = []
       func give(back piece: Piece) {
         let words = unsafe UnsafeMutableBufferPointer(

@@ -143,6 +143,9 @@ final class Index: @unchecked Sendable {
     return bytes
   }
 
+  /// Waits until nothing happens in the background that tables would be taken from, for good.
+  func stopPreparing() { pool.stop() }
+
   private func replaceTable(_ partition: Int, by table: IndexTable) {
     let state = unsafe partitions + partition
     let version = unsafe state.pointee.version.load(ordering: .relaxed)

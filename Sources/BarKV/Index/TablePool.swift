@@ -7,6 +7,9 @@ import CBarKV
 /// put. The sizes are few, and neighbours in a chunk are of one size, so that the tables of all partitions, which outgrow
 /// a size at about the same time, leave whole chunks free for the next.
 ///
+/// The kernel gives a huge page slowly: it clears it first, and where the machine is a guest its host may have to find the
+/// memory as well, which takes milliseconds. So a few chunks are made ready ahead, on a thread that ends when they are.
+///
 /// Small regions take their tables, and very large tables are taken, from the general allocator.
 @safe
 final class TablePool: Sendable {
@@ -15,8 +18,11 @@ final class TablePool: Sendable {
   static var leastRegionBytes: Int { 64 << 20 }
   /// The sizes of tables that are pooled.
   private static var pooledBytes: ClosedRange<Int> { 512...128 << 10 }
-  /// Free chunks beyond so many, and beyond a quarter of those in use, go back to the kernel.
+  /// Free chunks beyond so many, and beyond half of those in use, go back to the kernel: the next time that all tables
+  /// grow they are needed again.
   private static var spareChunks: Int { 4 }
+  /// How many chunks are at hand, for so many in use: as all tables grow at about the same time, many are needed at once.
+  private static func chunksAhead(inUse: Int) -> Int { min(max(inUse / 4, 2), 64) }
 
   private struct Chunk {
     /// The size of its blocks; 0 where it is free.
@@ -38,20 +44,32 @@ final class TablePool: Sendable {
     var chunks: [Int: Chunk] = [:]
     /// Chunks with room, by the size of their blocks.
     var open: [Int: Set<Int>] = [:]
+    /// Chunks that were used.
     var spare: [Int] = []
+    /// Chunks that are zero, all of whose pages the kernel has given.
+    var prepared: [Int] = []
+    /// The thread that prepares, or has prepared and is not yet waited for.
+    var thread: Thread?
+    var isPreparing = false
+    var isStopped = false
+
+    var needsMore: Bool { spare.count + prepared.count < TablePool.chunksAhead(inUse: chunks.count) }
   }
 
   private let state = Locked(State())
   private let isPooled: Bool
+  private let preparesAhead: Bool
 
-  init(regionBytes: Int) {
+  /// - Parameter preparesAhead: whether a thread of its own makes chunks ready; ``stop()`` has to be called then.
+  init(regionBytes: Int, preparesAhead: Bool) {
     isPooled = regionBytes >= Self.leastRegionBytes
+    self.preparesAhead = preparesAhead
   }
 
   deinit {
     state.withLock { state in
       for number in state.chunks.keys { unsafe barkv_huge_free(Self.chunk(number), Self.chunkBytes) }
-      for number in state.spare { unsafe barkv_huge_free(Self.chunk(number), Self.chunkBytes) }
+      for number in state.spare + state.prepared { unsafe barkv_huge_free(Self.chunk(number), Self.chunkBytes) }
     }
   }
 
@@ -105,6 +123,7 @@ final class TablePool: Sendable {
       chunk.used += 1
       if chunk.isFull { state.open[bytes]?.remove(number) }
       state.chunks[number] = chunk
+      if index == 0 { prepareAhead(&state) }
       return (UInt(bitPattern: number * Self.chunkBytes + index * bytes), isZero)
     }
     guard let place, let memory = unsafe UnsafeMutableRawPointer(bitPattern: place.memory) else { return nil }
@@ -118,6 +137,8 @@ final class TablePool: Sendable {
     let isFresh: Bool
     if let spare = state.spare.popLast() {
       (number, isFresh) = (spare, false)
+    } else if let prepared = state.prepared.popLast() {
+      (number, isFresh) = (prepared, true)
     } else {
       guard let memory = unsafe barkv_huge_allocate(chunkBytes) else { return nil }
       (number, isFresh) = (Int(bitPattern: memory) / chunkBytes, true)
@@ -137,10 +158,50 @@ final class TablePool: Sendable {
     // Free as a whole: for tables of any size.
     state.open[chunk.blockBytes]?.remove(number)
     state.chunks[number] = nil
-    if state.spare.count < max(spareChunks, state.chunks.count / 4) {
+    if state.spare.count < max(spareChunks, state.chunks.count / 2) {
       state.spare.append(number)
     } else {
       unsafe barkv_huge_free(Self.chunk(number), chunkBytes)
     }
+  }
+
+  // MARK: Chunks ahead
+
+  /// Sees to it that there are chunks at hand; returns at once.
+  private func prepareAhead(_ state: inout State) {
+    guard preparesAhead, !state.isStopped, !state.isPreparing, state.needsMore else { return }
+    // It has ended, or is about to: nothing is waited for here that takes time.
+    state.thread?.join()
+    state.isPreparing = true
+    state.thread = Thread { [self] in prepare() }
+    if state.thread == nil { state.isPreparing = false }
+  }
+
+  private func prepare() {
+    while let number = nextToPrepare() {
+      if let memory = unsafe Self.chunk(number) { unsafe barkv_populate(memory, Self.chunkBytes) }
+      state.withLock { $0.prepared.append(number) }
+    }
+  }
+
+  /// A new chunk to be made ready; without one the thread's work is done.
+  private func nextToPrepare() -> Int? {
+    state.withLock { state in
+      guard !state.isStopped, state.needsMore, let memory = unsafe barkv_huge_allocate(Self.chunkBytes) else {
+        state.isPreparing = false
+        return nil
+      }
+      return Int(bitPattern: memory) / Self.chunkBytes
+    }
+  }
+
+  /// Waits until nothing is being prepared, for good. Memory is given out as before.
+  func stop() {
+    let thread = state.withLock { state in
+      state.isStopped = true
+      defer { state.thread = nil }
+      return state.thread
+    }
+    thread?.join()
   }
 }

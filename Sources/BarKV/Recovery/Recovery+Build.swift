@@ -19,7 +19,8 @@ extension Recovery {
     let space = Space(geometry: geometry)
     let segments = SegmentTable(count: geometry.segmentCount, laneCount: Log.allLanes(options.maximumLanes))
     let lifecycle = try Lifecycle()
-    let pool = TablePool(regionBytes: geometry.regionBytes)
+    let pool = TablePool(
+      regionBytes: geometry.regionBytes, preparesAhead: access == .readWrite && options.maintainsInBackground)
     let epochs = unsafe Epochs(
       gate: lifecycle.gate, allowsQuickReads: !options.verifiesReads && !medium.canVanish,
       free: { unsafe pool.deallocate($0, bytes: $1) })
