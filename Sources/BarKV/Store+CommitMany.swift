@@ -230,15 +230,12 @@ extension Store {
         ?? unreadable(place, keyLength: key.count)
       let (offset, lines) = unsafe (item.pointee.offset, Int(item.pointee.lines))
       guard let existing else { return countDead(tombstone: offset, lines: lines, lane: lane) }
-      let old = prepareDelete(place, existing: existing, lane: lane)
-      publishDelete(
-        place, existing: existing, footprint: old, tombstoneOffset: offset, tombstoneLines: lines, lane: lane)
+      publishDelete(place, existing: existing, tombstoneOffset: offset, tombstoneLines: lines, lane: lane)
     } else {
       let extent = unsafe item.pointee.extent >= 0 ? plan.extents[Int(item.pointee.extent)] : nil
       let line = unsafe item.pointee.offset >> lineSize.trailingZeroBitCount
       log.note(lane, place, came: line)
-      let change = unsafe preparePut(key, place, lines: Int(item.pointee.lines), extent: extent, lane: lane)
-      publishPut(place, change, line: line, extent: extent, lane: lane)
+      unsafe publishPut(key, place, line: line, lines: Int(item.pointee.lines), extent: extent, lane: lane)
     }
   }
 

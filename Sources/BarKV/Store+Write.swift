@@ -179,14 +179,13 @@ extension Store {
       let offset = try unsafe log.append(
         lane, kind: extent == nil ? .put : .putExtent, sequence: log.takeSequence(), key: key, value: value)
       let line = offset >> lineSize.trailingZeroBitCount
-      // The search goes on while the lines are on their way to the medium. What needs no answer of it comes first: it is the
-      // search that waits.
+      // What needs no answer of the search comes before it, since it is the search that waits: its line is on its way from
+      // memory until then, and the less follows it, the more of the next write the processor begins meanwhile.
       log.note(lane, place, came: line)
       writes.add(1)
-      let change = unsafe preparePut(key, place, lines: lines, extent: extent, lane: lane)
       // A reader must not see the record before it is durable: that is what the crash after this line could take back.
       if !Mutant.putVisibleBeforeBarrier.isActive { try log.settle(lane) }
-      publishPut(place, change, line: line, extent: extent, lane: lane)
+      unsafe publishPut(key, place, line: line, lines: lines, extent: extent, lane: lane)
       if Mutant.putVisibleBeforeBarrier.isActive { try log.settle(lane) }
     }
   }
@@ -215,46 +214,38 @@ extension Store {
     }
   }
 
-  /// What a put changes in the index.
-  struct PutChange {
-    /// Where the key's slot is, or goes.
-    var position: Int
-    /// The record that is replaced, and what it takes.
-    var old: (line: Int, footprint: Log.Footprint)?
-  }
-
-  /// Works out what a put will change, and notes it: all that need not wait for the put to be durable. The less follows the
-  /// search and the fence, the more of the next write the processor begins while it waits for them.
+  /// Makes a durable put visible, and what it replaces dead.
   ///
-  /// Where the barrier fails the store is poisoned, and what was noted is of no use to anybody.
+  /// - Parameters:
+  ///   - line: where its record is, of `lines` lines.
+  ///   - extent: the extent that the record refers to, if it does.
   @unsafe
   @inline(__always)
-  func preparePut(
-    _ key: UnsafeRawBufferPointer, _ place: Index.Place, lines: Int, extent: ExtentReference?, lane: Int
-  ) -> PutChange {
-    let live = extent.map { lines &+ log.extentLines(bytes: $0.length) } ?? lines
-    let spot = index.spot(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
-    let replaced = spot.flatMap { spot in spot.line.map { (position: spot.position, line: $0) } }
-    guard let existing = replaced ?? unreadable(place, keyLength: key.count) else {
-      unsafe log[lane].pointee.count(keys: 1, liveLines: live)
-      return PutChange(position: spot?.position ?? index.positionForNew(place), old: nil)
+  func publishPut(
+    _ key: UnsafeRawBufferPointer, _ place: Index.Place, line: Int, lines: Int, extent: ExtentReference?, lane: Int
+  ) {
+    var live = lines
+    if let extent {
+      countLive(extent)
+      live &+= log.extentLines(bytes: extent.length)
     }
-    let old = log.footprint(ofRecordAtLine: existing.line)
-    unsafe log[lane].pointee.count(keys: 0, liveLines: live &- old.totalLines)
-    log.note(lane, place, gone: existing.line)
-    return PutChange(position: existing.position, old: (existing.line, old))
+    let spot = index.spot(place, matches: { unsafe log.record(atLine: $0, hasKey: key) })
+    if let spot, let old = spot.line {
+      return replace(place, (spot.position, old), line: line, live: live, lane: lane)
+    }
+    if let existing = unreadable(place, keyLength: key.count) {
+      return replace(place, existing, line: line, live: live, lane: lane)
+    }
+    index.insert(place, at: spot?.position ?? index.positionForNew(place), line: line)
+    unsafe log[lane].pointee.count(keys: 1, liveLines: live)
   }
 
-  /// Makes a durable put visible, and what it replaces dead.
   @inline(__always)
-  func publishPut(_ place: Index.Place, _ change: PutChange, line: Int, extent: ExtentReference?, lane: Int) {
-    if let extent { countLive(extent) }
-    if let old = change.old {
-      index.replace(place, at: change.position, line: line)
-      countDead(old.footprint, line: old.line, lane: lane)
-    } else {
-      index.insert(place, at: change.position, line: line)
-    }
+  private func replace(
+    _ place: Index.Place, _ existing: (position: Int, line: Int), line: Int, live: Int, lane: Int
+  ) {
+    index.replace(place, at: existing.position, line: line)
+    countGone(place, line: existing.line, keys: 0, live: live, lane: lane)
   }
 
   /// Counts an extent, which was dead until something referred to it.
@@ -297,36 +288,22 @@ extension Store {
         lane, kind: .delete, sequence: log.takeSequence(), key: key,
         value: UnsafeRawBufferPointer(start: nil, count: 0),
         site: .tombstone)
-      let old = prepareDelete(place, existing: existing, lane: lane)
       writes.add(1)
       // Absent before the tombstone is durable would be absent before the crash and present after it.
       if !Mutant.deleteVisibleBeforeBarrier.isActive { try log.settle(lane) }
-      publishDelete(
-        place, existing: existing, footprint: old, tombstoneOffset: offset, tombstoneLines: lines, lane: lane)
+      publishDelete(place, existing: existing, tombstoneOffset: offset, tombstoneLines: lines, lane: lane)
       if Mutant.deleteVisibleBeforeBarrier.isActive { try log.settle(lane) }
     }
     return true
   }
 
-  /// Works out what a delete takes out, and notes it, as ``preparePut(_:line:lines:extent:existing:lane:)`` does.
-  @inline(__always)
-  func prepareDelete(
-    _ place: Index.Place, existing: (position: Int, line: Int), lane: Int
-  ) -> Log.Footprint {
-    let old = log.footprint(ofRecordAtLine: existing.line)
-    unsafe log[lane].pointee.count(keys: -1, liveLines: 0 &- old.totalLines)
-    log.note(lane, place, gone: existing.line)
-    return old
-  }
-
   /// Makes a durable delete visible, and what it takes out dead.
   @inline(__always)
   func publishDelete(
-    _ place: Index.Place, existing: (position: Int, line: Int), footprint: Log.Footprint, tombstoneOffset: Int,
-    tombstoneLines: Int, lane: Int
+    _ place: Index.Place, existing: (position: Int, line: Int), tombstoneOffset: Int, tombstoneLines: Int, lane: Int
   ) {
     index.remove(place, at: existing.position)
-    countDead(footprint, line: existing.line, lane: lane)
+    countGone(place, line: existing.line, keys: -1, live: 0, lane: lane)
     countDead(tombstone: tombstoneOffset, lines: tombstoneLines, lane: lane)
   }
 
@@ -336,8 +313,12 @@ extension Store {
     log.segments.addDead(lines, segment: superblock.geometry.segment(at: offset), lane: lane)
   }
 
+  /// Counts a record that its key needs no more, and notes that; `keys` and `live` are what comes in its stead.
   @inline(__always)
-  private func countDead(_ old: Log.Footprint, line: Int, lane: Int) {
+  private func countGone(_ place: Index.Place, line: Int, keys: Int, live: Int, lane: Int) {
+    let old = log.footprint(ofRecordAtLine: line)
+    unsafe log[lane].pointee.count(keys: keys, liveLines: live &- old.totalLines)
+    log.note(lane, place, gone: line)
     log.segments.addDead(old.lines, segment: superblock.geometry.segment(at: line &* lineSize), lane: lane)
     if old.extentLines > 0 { log.segments.addDead(old.extentLines, segment: old.extentSegment) }
   }

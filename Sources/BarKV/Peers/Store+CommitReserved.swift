@@ -66,10 +66,9 @@ extension Store {
         }
         let line = offset / lineSize
         log.note(lane, place, came: line)
-        let change = unsafe preparePut(key, place, lines: lines, extent: extent, lane: lane)
         // A reader must not see what a power cut could take back.
         try log.settle(lane, site: .peerRecord)
-        publishPut(place, change, line: line, extent: extent, lane: lane)
+        unsafe publishPut(key, place, line: line, lines: lines, extent: extent, lane: lane)
         // Under the same lane: a cut finds the reservation open, or the record that ends it before the cut.
         finish(entry, isCommitted: true)
       }

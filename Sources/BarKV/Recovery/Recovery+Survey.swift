@@ -16,23 +16,10 @@ extension Recovery {
         kind: .segmentHeader, offset: UInt64(geometry.segmentOffset(segment)), length: UInt64(geometry.segmentSize),
         detail: "the segment's header is not what the last checkpoint found; the index was built anew from the log")
     }
-    let salts = Dictionary(
-      uniqueKeysWithValues: survey.runs.map {
-        ($0.generation, (segment: $0.segment, salt: $0.salt(seed: superblock.seed)))
-      })
-    for reference in checkpoint.runs {
-      if let home = salts[reference.generation] {
-        let start = geometry.segmentOffset(home.segment)
-        let offset = Int(truncatingIfNeeded: reference.offset)
-        if offset >= start + geometry.extentStart, offset < start + geometry.segmentSize {
-          medium.note(load: offset..<min(offset + Run.headerBytes, medium.length))
-          if let run = unsafe Run(
-            reference, region: medium.bytes, end: start + geometry.segmentSize, salt: home.salt)
-          {
-            runs.append(run)
-            continue
-          }
-        }
+    for (reference, run) in zip(checkpoint.runs, readRuns(checkpoint.runs, homes: survey.runs)) {
+      if let run {
+        runs.append(run)
+        continue
       }
       damage = Damage(
         kind: .index, offset: reference.offset, length: UInt64(Run.headerBytes),
@@ -46,6 +33,34 @@ extension Recovery {
     guard let damage else { return (survey, checkpoint, runs) }
     note(damage)
     return (self.survey(nil, freed: checkpoint), nil, [])
+  }
+
+  /// The runs that `references` name; `nil` for each whose header is not a whole one. Read as the segments' headers are, and
+  /// for the same reason: each is the first touch of a page.
+  private func readRuns(_ references: [RunReference], homes: [SegmentHeader]) -> [Run?] {
+    let homes = Dictionary(
+      uniqueKeysWithValues: homes.map {
+        ($0.generation, (segment: $0.segment, salt: $0.salt(seed: superblock.seed)))
+      })
+    let places = references.map { reference -> (header: Range<Int>, end: Int, salt: UInt32)? in
+      guard let home = homes[reference.generation] else { return nil }
+      let start = geometry.segmentOffset(home.segment)
+      let end = start + geometry.segmentSize
+      guard let header = Run.header(reference, in: start + geometry.extentStart..<end) else { return nil }
+      medium.note(load: header)
+      return (header, end, home.salt)
+    }
+    return inGroups(references.count) { [medium] positions in
+      unsafe withUnsafeTemporaryAllocation(byteCount: Run.headerBytes, alignment: 8) { line in
+        positions.map { position in
+          guard let place = places[position] else { return nil }
+          let isRead = unsafe medium.read(into: line, at: place.header.lowerBound)
+          let header = unsafe UnsafeRawBufferPointer(
+            rebasing: isRead ? UnsafeRawBufferPointer(line)[...] : medium.bytes[place.header])
+          return unsafe Run(references[position], header: header, end: place.end, salt: place.salt)
+        }
+      }
+    }
   }
 
   /// Finds out what each base run is in force for; whether they cover all places one after the other.
@@ -118,11 +133,9 @@ extension Recovery {
   /// most of what opening a large store costs: it is done on all processors, and by a call that maps no page where the medium
   /// has one, as that takes a third of the time.
   private func readHeaders() -> [SegmentHeader.Found] {
-    let group = 64
-    let count = geometry.segmentCount
-    let groups = parallelMap((count + group - 1) / group, least: 4) { [medium, superblock] number in
+    inGroups(geometry.segmentCount) { [medium, superblock] segments in
       unsafe withUnsafeTemporaryAllocation(byteCount: Geometry.segmentHeaderBytes, alignment: 8) { lines in
-        (number * group..<min(count, (number + 1) * group)).map { segment in
+        segments.map { segment in
           guard unsafe medium.read(into: lines, at: superblock.geometry.segmentOffset(segment)) else {
             return unsafe SegmentHeader.read(from: medium.bytes, segment: segment, superblock: superblock)
           }
@@ -130,6 +143,14 @@ extension Recovery {
             lines: UnsafeRawBufferPointer(lines), segment: segment, superblock: superblock)
         }
       }
+    }
+  }
+
+  /// What `body` gives for the numbers from 0 to `count` - 1, a group of them at a time, on all processors.
+  private func inGroups<T: Sendable>(_ count: Int, _ body: @Sendable (Range<Int>) -> [T]) -> [T] {
+    let group = 64
+    let groups = parallelMap((count + group - 1) / group, least: 4) { number in
+      body(number * group..<min(count, (number + 1) * group))
     }
     return groups.flatMap { $0 }
   }

@@ -99,14 +99,22 @@ struct Run: Sendable, Equatable {
 
   // MARK: Reading
 
-  /// The run that a reference names, or `nil` where no whole header of one stands.
+  /// Where the header of the run that a reference names stands, if it may: `room` is what the run's segment has for it.
+  static func header(_ reference: RunReference, in room: Range<Int>) -> Range<Int>? {
+    let offset = Int(truncatingIfNeeded: reference.offset)
+    guard offset % lineSize == 0, room.contains(offset), offset <= room.upperBound - headerBytes else { return nil }
+    return offset..<offset + headerBytes
+  }
+
+  /// The run that a reference names, or `nil` where its header is not a whole one.
   ///
-  /// - Parameter end: the end of what the run's segment has for it.
-  init?(_ reference: RunReference, region: UnsafeRawBufferPointer, end: Int, salt: UInt32) {
-    guard reference.offset <= UInt64(region.count) else { return nil }
-    let offset = Int(reference.offset)
-    guard offset % lineSize == 0, end <= region.count, offset <= end - Self.headerBytes else { return nil }
-    let source = unsafe region.baseAddress! + offset
+  /// - Parameters:
+  ///   - header: what stands where ``header(_:in:)`` says.
+  ///   - end: the end of what the run's segment has for it.
+  init?(_ reference: RunReference, header: UnsafeRawBufferPointer, end: Int, salt: UInt32) {
+    let offset = Int(truncatingIfNeeded: reference.offset)
+    precondition(header.count >= Self.headerBytes, "a run's header is a line")
+    let source = header.baseAddress!
     let body = unsafe UnsafeRawBufferPointer(start: source + 8, count: Self.headerBytes - 8)
     guard unsafe source.littleEndian(UInt32.self, at: 0) == Self.magic,
       unsafe source.littleEndian(UInt32.self, at: 4) == Checksum.of(body, seed: salt)
@@ -115,7 +123,7 @@ struct Run: Sendable, Equatable {
     let lower = unsafe source.littleEndian(UInt64.self, at: 16)
     let upper = unsafe source.littleEndian(UInt64.self, at: 24)
     let entries = unsafe source.littleEndian(UInt64.self, at: 32)
-    guard lower <= upper, upper <= RunEntry.keyLimit, entries <= UInt64(region.count) else { return nil }
+    guard lower <= upper, upper <= RunEntry.keyLimit, entries <= UInt64(end) else { return nil }
     self.offset = offset
     generation = reference.generation
     number = unsafe source.littleEndian(UInt64.self, at: 8)
