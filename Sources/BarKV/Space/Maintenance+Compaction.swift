@@ -158,18 +158,21 @@ extension Maintenance {
 
   /// Copies those of a group that live, under one barrier; `false` where there is no room for them.
   func copy(_ group: [Survivor]) throws(StoreError) -> Bool {
-    // A look without locks first: most records of a good victim are dead.
+    // A look without locks first: most records of a good victim are dead. Each looks somewhere else in the index, and one
+    // after the other they would wait for memory a third of the compactor's time.
+    for survivor in group { index.prefetch(survivor.place) }
     var candidates: [Survivor] = []
     for survivor in group {
       if try isNamed(survivor) { candidates.append(survivor) } else { abandon(survivor) }
     }
     guard !candidates.isEmpty else { return true }
-    let partitions = Set(candidates.map(\.place.partition)).sorted()
-    var locked = 0
-    defer { for partition in partitions.prefix(locked) { index.lock(partition).unlock() } }
-    for partition in partitions {
+    let partitions = candidates.map(\.place.partition).sorted()
+    var locked: [Int] = []
+    locked.reserveCapacity(partitions.count)
+    defer { for partition in locked { index.lock(partition).unlock() } }
+    for partition in partitions where partition != locked.last {
       index.lock(partition).lock()
-      locked += 1
+      locked.append(partition)
       if !index.isResident(partition) { try loader.load(partition) }
     }
     try lifecycle.check()
