@@ -109,7 +109,7 @@ struct StoreSubject: Sendable {
     for index in share.indices {
       let key = key(of: UInt64(unsafe share[unchecked: index]) &+ UInt64(offset))
       let number = unsafe try store.withValue(of: key.span.bytes) { value in
-        unsafe value.withUnsafeBytes { unsafe buffer.copyMemory(from: $0) }
+        unsafe value.withUnsafeBytes { unsafe copy($0, to: buffer) }
         return unsafe buffer.load(as: UInt64.self)
       }
       if let number {
@@ -140,11 +140,20 @@ struct StoreSubject: Sendable {
       let span = unsafe UnsafeRawBufferPointer(start: bytes, count: count &* Configuration.keyBytes).bytes
       try store.withValues(ofKeys: span, length: Configuration.keyBytes) { _, value in
         guard let value else { return }
-        unsafe value.withUnsafeBytes { unsafe buffer.copyMemory(from: $0) }
+        unsafe value.withUnsafeBytes { unsafe copy($0, to: buffer) }
         unsafe sum &+= buffer.load(as: UInt64.self)
       }
       first += count
     }
     return sum
+  }
+
+  /// Copies a value, of which all have the same length, out as the C loop does: that length is known before the value is
+  /// there, and with it where the copy stores. A copy of as many bytes as the value turns out to have keeps the processor
+  /// from the next get's loads until then.
+  @inline(__always)
+  private func copy(_ value: UnsafeRawBufferPointer, to buffer: UnsafeMutableRawBufferPointer) {
+    precondition(value.count >= valueBytes, "a value that was not put")
+    unsafe buffer.copyMemory(from: UnsafeRawBufferPointer(start: value.baseAddress, count: valueBytes))
   }
 }

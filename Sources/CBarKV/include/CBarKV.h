@@ -74,13 +74,20 @@ static inline void barkv_copy_key(void *target, const void *source, size_t lengt
 /// Copies a value into a record: without a call where it has some hundred bytes.
 static inline void barkv_copy_value(void *target, const void *source, size_t length) {
 #if defined(__x86_64__)
-  if (length - 16 <= 240) {
-    char *to = (char *)target;
-    const char *from = (const char *)source;
-    for (size_t at = 0; at + 16 <= length; at += 16)
-      _mm_storeu_si128((__m128i *)(to + at), _mm_loadu_si128((const __m128i *)(from + at)));
-    // The last bytes, which overlap what is copied already.
-    _mm_storeu_si128((__m128i *)(to + length - 16), _mm_loadu_si128((const __m128i *)(from + length - 16)));
+  if (length - 16 <= 112) {
+    char *to = (char *)target, *last = to + length;
+    const char *from = (const char *)source, *end = from + length;
+    // From the start, and up to the end, which overlap: what is copied twice costs less than a loop.
+    if (length > 64) {
+      __builtin_memcpy(to, from, 64);
+      __builtin_memcpy(last - 64, end - 64, 64);
+    } else if (length > 32) {
+      __builtin_memcpy(to, from, 32);
+      __builtin_memcpy(last - 32, end - 32, 32);
+    } else {
+      __builtin_memcpy(to, from, 16);
+      __builtin_memcpy(last - 16, end - 16, 16);
+    }
     return;
   }
 #endif
@@ -113,29 +120,43 @@ static inline uint32_t barkv_crc32c_word(uint64_t word, uint32_t crc) {
 /// CRC32C (Castagnoli) without inversions, as ISA-L's `crc32_iscsi`, for a few hundred bytes at most: ISA-L, made for many,
 /// needs longer to begin than this takes for a record.
 static inline uint32_t barkv_crc32c_short(const void *bytes, size_t length, uint32_t seed) {
-  uint32_t crc = seed;
 #if defined(__x86_64__)
   const unsigned char *at = (const unsigned char *)bytes;
-  for (; length >= 8; length -= 8, at += 8) {
+  typedef struct { unsigned char bytes[32]; } block;
+  uint64_t crc = seed;
+  // From memory, four words a turn: as a loop of single words it is a sixth of a put's instructions.
+  for (; length >= 32; length -= 32, at += 32)
+    __asm__("crc32q (%1), %0\n\tcrc32q 8(%1), %0\n\tcrc32q 16(%1), %0\n\tcrc32q 24(%1), %0"
+            : "+r"(crc)
+            : "r"(at), "m"(*(const block *)at));
+  if (length & 16) {
+    __asm__("crc32q (%1), %0\n\tcrc32q 8(%1), %0" : "+r"(crc) : "r"(at), "m"(*(const unsigned char(*)[16])at));
+    at += 16;
+  }
+  if (length & 8) {
     uint64_t word;
     __builtin_memcpy(&word, at, 8);
-    crc = barkv_crc32c_word(word, crc);
+    crc = barkv_crc32c_word(word, (uint32_t)crc);
+    at += 8;
   }
+  uint32_t narrow = (uint32_t)crc;
   if (length & 4) {
     uint32_t word;
     __builtin_memcpy(&word, at, 4);
-    __asm__("crc32l %1, %0" : "+r"(crc) : "r"(word));
+    __asm__("crc32l %1, %0" : "+r"(narrow) : "r"(word));
     at += 4;
   }
   if (length & 2) {
     uint16_t word;
     __builtin_memcpy(&word, at, 2);
-    __asm__("crc32w %1, %0" : "+r"(crc) : "r"(word));
+    __asm__("crc32w %1, %0" : "+r"(narrow) : "r"(word));
     at += 2;
   }
-  if (length & 1) __asm__("crc32b %1, %0" : "+r"(crc) : "r"(*at));
+  if (length & 1) __asm__("crc32b %1, %0" : "+r"(narrow) : "r"(*at));
+  return narrow;
+#else
+  return seed;
 #endif
-  return crc;
 }
 
 // MARK: Streaming: Swift has no store that goes past the cache.
