@@ -30,6 +30,10 @@ CRASH_STATES ?= 1000000
 PEER_RUNS ?= 10000
 crash: SECONDS ?= 600
 
+# Where `make install` puts what it builds; DESTDIR stands before it.
+PREFIX ?= /usr/local
+export DESTDIR
+
 # How often the emulated machine is killed, and what decides the moments; `make test-device CYCLES=100 SEED=…`.
 test-device: CYCLES ?= 24
 test-device-quick: CYCLES ?= 6
@@ -53,7 +57,7 @@ bench-quick bench-rivals-quick: RIVAL_OPTIONS ?= --records $(or $(RECORDS),10000
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan test-device test-device-quick fuzz \
-  crash mutate build release format lint bench-quick bench bench-rivals bench-rivals-quick bench-devices guard \
+  crash mutate build release install uninstall format lint bench-quick bench bench-rivals bench-rivals-quick bench-devices guard \
   guard-update clean
 
 help: ## list the targets
@@ -105,6 +109,12 @@ build: setup ## build the library and kvcli for debugging
 release: setup ## build the library and kvcli optimised; prints where kvcli is
 	$(SWIFT) build -c release
 	@echo "kvcli: $$($(SWIFT) build -c release --show-bin-path)/kvcli"
+
+install: setup ## kvcli and barkv-ingest, which then need no Swift, with completions, below PREFIX (/usr/local) and DESTDIR
+	@Scripts/install install $(PREFIX)
+
+uninstall: ## remove what `make install` put below PREFIX
+	@Scripts/install uninstall $(PREFIX)
 
 format: setup ## format the sources in place
 	$(SWIFT) format format --in-place --recursive --parallel $(SOURCES)
