@@ -56,7 +56,7 @@ bench-quick bench-rivals-quick: RIVAL_OPTIONS ?= --records $(or $(RECORDS),10000
   --seconds 0.3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan test-device test-device-quick fuzz \
+.PHONY: help setup run test test-tsan test-tsan-debug test-tsan-release test-asan test-device test-device-quick test-gpu fuzz \
   crash mutate build release install uninstall format lint bench-quick bench bench-rivals bench-rivals-quick bench-devices guard \
   guard-update clean
 
@@ -99,6 +99,9 @@ test-device: setup ## stores on PCIe BARs and persistent memory in an emulated m
 
 test-device-quick: setup ## the same, with fewer kills
 	@Scripts/device/test --cycles $(CYCLES) --peer-cycles $(PEER_CYCLES) $(if $(SEED),--seed $(SEED))
+
+test-gpu: setup ## an NVIDIA GPU as a peer; `make test-gpu GPU=pretended` where there is none
+	@GPU=$(GPU) Scripts/gpu $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SEED),--seed $(SEED))
 
 fuzz: setup ## damaged and malicious images, by libFuzzer; `make fuzz SECONDS=600` for longer
 	@Scripts/fuzz $(SECONDS)
