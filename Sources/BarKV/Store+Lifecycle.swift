@@ -132,7 +132,7 @@ extension Store {
         try maintenance.turn.withLock { (state) throws(StoreError) in try maintenance.settleErasures(&state) }
         manifest.openSegments = try log.openSegments(capacity: Manifest.capacity(superblock.geometry))
         manifest.commit += 1
-        manifest.sequence = Mutant.closingForgetsSequence.isActive ? 0 : log.sequence.load(ordering: .relaxed)
+        manifest.sequence = Mutant.closingForgetsSequence.isActive ? 0 : log.sequence
         manifest.isClosed = true
         try manifest.write(to: medium, superblock: superblock, site: .closingManifest)
       } catch {

@@ -27,7 +27,7 @@ extension Store {
     result.mirror = medium.mirror?.statistics
     result.writeCount = writes.value
     addPeers(to: &result)
-    result.sequence = log.sequence.load(ordering: .relaxed)
+    result.sequence = log.sequence
     result.ownerEpoch = log.ownerEpoch
     result.indexBytes = UInt64(index.byteCount)
     result.residentIndexBytes = UInt64(max(index.residentBytes, 0))
@@ -39,7 +39,7 @@ extension Store {
     result.runBytesWritten = maintenance.runBytes.load(ordering: .relaxed)
     result.copiedBytes = maintenance.copiedBytes.load(ordering: .relaxed)
     let rooms = log.rooms()
-    result.tailBytes = UInt64(max(log.tailBytes.load(ordering: .relaxed) + rooms.unreported, 0))
+    result.tailBytes = UInt64(max(log.tailBytes.value + rooms.unreported, 0))
     result.largestValueBytes = log.largestValue(rooms, limit: limits.maximumValueLength)
     result.usableBytes = UsableSpace(log).liveBytes
     return result

@@ -344,7 +344,7 @@ extension Store {
   /// Sees to what a write makes due. The caller holds nothing.
   @inline(__always)
   func endWrite() {
-    if log.tailBytes.load(ordering: .relaxed) >= maintenance.due.load(ordering: .relaxed) { maintenance.tailIsLong() }
+    if log.tailBytes.value >= maintenance.due.load(ordering: .relaxed) { maintenance.tailIsLong() }
   }
 
   /// Takes the partition's lock, and makes the partition resident.

@@ -48,7 +48,7 @@ final class Index: @unchecked Sendable {
   /// What stands in for a table that is not resident.
   private let absentTable: IndexTable
   /// The bytes of all tables.
-  private let tableBytes = Atomic<Int>(0)
+  private let tableBytes = PaddedCounter(0)
   /// The window that changes belong to now. It moves on while all lanes are held, so that no change is half done.
   let window = Atomic<UInt64>(1)
   /// All changes up to this window are in the runs.
@@ -89,6 +89,7 @@ final class Index: @unchecked Sendable {
     unsafe pool.deallocate(absentTable.memory, bytes: absentTable.byteCount)
     unsafe tables.deallocate()
     unsafe freeZeroed(partitions, bytes: partitionCount * lineSize)
+    tableBytes.deallocate()
   }
 
   // MARK: Residency
@@ -123,7 +124,7 @@ final class Index: @unchecked Sendable {
     unsafe state.pointee.vacated.store(hasVacated ? 1 : 0, ordering: .relaxed)
     unsafe state.pointee.usedSlots.store(usedSlots, ordering: .relaxed)
     if isChanged { unsafe state.pointee.changed.store(window.load(ordering: .relaxed), ordering: .relaxed) }
-    tableBytes.wrappingAdd(table.byteCount, ordering: .relaxed)
+    tableBytes.add(table.byteCount)
     replaceTable(partition, by: table)
   }
 
@@ -138,7 +139,7 @@ final class Index: @unchecked Sendable {
     let old = table(partition)
     let bytes = old.byteCount
     replaceTable(partition, by: absentTable)
-    tableBytes.wrappingSubtract(bytes, ordering: .relaxed)
+    tableBytes.add(-bytes)
     unsafe epochs.retire(old.memory, bytes: bytes)
     return bytes
   }
@@ -354,7 +355,7 @@ final class Index: @unchecked Sendable {
     new.fill(from: old)
     unsafe partitions[partition].usedSlots.store(occupied, ordering: .relaxed)
     unsafe partitions[partition].vacated.store(0, ordering: .relaxed)
-    tableBytes.wrappingAdd(new.byteCount - old.byteCount, ordering: .relaxed)
+    tableBytes.add(new.byteCount - old.byteCount)
     replaceTable(partition, by: new)
     unsafe epochs.retire(old.memory, bytes: old.byteCount)
     return new
@@ -363,7 +364,7 @@ final class Index: @unchecked Sendable {
   // MARK: Figures
 
   /// The memory of the resident tables.
-  var residentBytes: Int { tableBytes.load(ordering: .relaxed) }
+  var residentBytes: Int { tableBytes.value }
   /// The memory of the tables and partitions.
   var byteCount: Int { residentBytes + partitionCount * (MemoryLayout<Partition>.stride + 8) }
   /// How many partitions are resident.

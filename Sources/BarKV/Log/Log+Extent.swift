@@ -224,7 +224,7 @@ extension Log {
   private func openExtentSegment(_ segment: Int, span: Int, kind: SegmentKind) throws(StoreError) {
     let header = SegmentHeader(
       kind: kind, segment: segment, span: span, generation: takeGeneration(),
-      baseSequence: sequence.load(ordering: .relaxed), previousGeneration: 0)
+      baseSequence: sequence, previousGeneration: 0)
     try header.write(to: medium, superblock: superblock, site: .extentHeader)
     segments.adopt(header, salt: header.salt(seed: superblock.seed), usedLines: geometry.extentStart / lineSize)
   }

@@ -41,7 +41,7 @@ extension Log {
     if lane != tombstoneLane { try resumePartial(lane, bytes: bytes) }
     if hasRoom(lane, bytes: bytes) { return true }
     guard let fresh = purpose == .put ? takeSegments(1) : takeReserve(purpose) else { return false }
-    try openSegment(lane, fresh[0], baseSequence: sequence.load(ordering: .relaxed))
+    try openSegment(lane, fresh[0], baseSequence: sequence)
     return true
   }
 

@@ -31,13 +31,17 @@ final class Log: @unchecked Sendable {
   var allLanes: Range<Int> { 0..<Self.allLanes(laneCount) }
   /// How many lanes there are where writers have `laneCount`.
   static func allLanes(_ laneCount: Int) -> Int { laneCount + 2 }
-  private let lanes: UnsafeMutablePointer<Lane>
+  /// Each starts a pair of lines: its neighbour is another thread's.
+  private let lanes: UnsafeMutableRawPointer
+  private static var laneStride: Int { roundUp(MemoryLayout<Lane>.stride, to: cachePairSize) }
   private let locks: UnsafeMutablePointer<Atomic<UInt32>>
   /// A lock word has a line of its own.
   private static var lockStride: Int { lineSize / 4 }
 
+  private let lastSequence: PaddedCounter
   /// The sequence number given out last.
-  let sequence: Atomic<UInt64>
+  @inline(__always)
+  var sequence: UInt64 { UInt64(bitPattern: Int64(lastSequence.value)) }
   /// The generation given out last: the owner epoch above, a counter below.
   private let generation: Atomic<UInt64>
 
@@ -51,7 +55,7 @@ final class Log: @unchecked Sendable {
   let unresolvedKeys = Atomic<Int>(0)
   let earlierLiveLines = Atomic<Int>(0)
   /// The bytes of records since the last cut, those that lanes have not reported yet left out.
-  let tailBytes = Atomic<Int>(0)
+  let tailBytes = PaddedCounter(0)
   /// Called when a lane opens a segment: by then maintenance may have something to do.
   let segmentWasTaken = Hook()
   /// How many bytes a lane writes before it reports them.
@@ -69,29 +73,33 @@ final class Log: @unchecked Sendable {
     reservations = ReservationTable(geometry: superblock.geometry)
     preparesAhead = !options.mapsWholeRegion
     preparer = SegmentPreparer(medium: medium, space: space, geometry: superblock.geometry)
-    self.sequence = Atomic(sequence)
+    lastSequence = PaddedCounter(Int(Int64(bitPattern: sequence)))
     self.generation = Atomic(ownerEpoch << 32)
     self.ownerEpoch = ownerEpoch
     laneCount = superblock.geometry.laneCount(
       maximum: min(options.maximumLanes, Manifest.capacity(superblock.geometry)))
     reportBytes = max(lineSize, min(64 << 10, superblock.geometry.segmentSize / 4))
     let all = Self.allLanes(laneCount)
-    unsafe lanes = .allocate(capacity: all)
-    unsafe locks = .allocate(capacity: all * Self.lockStride)
+    unsafe lanes = .allocate(byteCount: all * Self.laneStride, alignment: cachePairSize)
+    unsafe locks = allocateLines(bytes: all * lineSize).bindMemory(
+      to: Atomic<UInt32>.self, capacity: all * Self.lockStride)
     let scratch =
       lineSize
       + roundUp(
         Record.headerBytes + geometry.maximumKeyLength
           + max(Record.maximumInlineValue, ExtentReference.encodedBytes, BatchFragment.encodedBytes), to: lineSize)
     for lane in 0..<all {
-      unsafe (lanes + lane).initialize(to: Lane(scratchBytes: scratch))
+      unsafe (lanes + lane * Self.laneStride).bindMemory(to: Lane.self, capacity: 1).initialize(
+        to: Lane(scratchBytes: scratch))
       unsafe (locks + lane * Self.lockStride).initialize(to: Atomic(0))
     }
   }
 
   deinit {
-    unsafe lanes.deinitialize(count: allLanes.count)
+    for lane in allLanes { unsafe self[lane].deinitialize(count: 1) }
     unsafe lanes.deallocate()
+    lastSequence.deallocate()
+    tailBytes.deallocate()
     unsafe locks.deallocate()
     segments.deallocate()
   }
@@ -108,7 +116,7 @@ final class Log: @unchecked Sendable {
   @inline(__always)
   subscript(lane: Int) -> UnsafeMutablePointer<Lane> {
     assert(allLanes.contains(lane))
-    return unsafe lanes + lane
+    return unsafe (lanes + lane &* Self.laneStride).assumingMemoryBound(to: Lane.self)
   }
 
   /// Takes a free lane, the calling thread's usual one if it is free. Give it back by ``release(_:)``.
@@ -150,7 +158,7 @@ final class Log: @unchecked Sendable {
   /// Takes `count` sequence numbers and gives the first.
   @inline(__always)
   func takeSequence(_ count: UInt64 = 1) -> UInt64 {
-    sequence.wrappingAdd(count, ordering: .relaxed).newValue &- count &+ 1
+    UInt64(bitPattern: Int64(lastSequence.add(Int(Int64(bitPattern: count))))) &- count &+ 1
   }
 
   /// Whether the lane's open segment takes `bytes` more bytes of records; numbers from `count` operations on included.
@@ -158,7 +166,7 @@ final class Log: @unchecked Sendable {
   func hasRoom(_ lane: Int, bytes: Int) -> Bool {
     // The sequence may run on in other lanes meanwhile; a margin of 2^31 is never used up in between.
     unsafe self[lane].pointee.room >= bytes
-      && sequence.load(ordering: .relaxed) &- self[lane].pointee.baseSequence < UInt64(1) << 31
+      && sequence &- self[lane].pointee.baseSequence < UInt64(1) << 31
   }
 
   /// Appends a record of `key` and `value`, either of which may be empty, to the lane's open segment, which has room for it.
@@ -244,7 +252,7 @@ final class Log: @unchecked Sendable {
   private func report(_ lane: Int) {
     let state = unsafe self[lane]
     if unsafe state.pointee.unreported >= reportBytes {
-      unsafe tailBytes.wrappingAdd(state.pointee.unreported, ordering: .relaxed)
+      unsafe tailBytes.add(state.pointee.unreported)
       unsafe state.pointee.unreported = 0
     }
   }

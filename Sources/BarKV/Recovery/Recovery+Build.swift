@@ -39,8 +39,7 @@ extension Recovery {
       }, index: index)
     log.earlierKeys.store(found.checkpoint?.keys ?? 0, ordering: .relaxed)
     log.earlierLiveLines.store(found.checkpoint?.liveLines ?? 0, ordering: .relaxed)
-    log.tailBytes.store(
-      found.scans.reduce(0) { $0 + max(0, $1.tail - $1.start) }, ordering: .relaxed)
+    log.tailBytes.set(found.scans.reduce(0) { $0 + max(0, $1.tail - $1.start) })
     log.expectKeys(newSegments: 0)
     // Everything that decides was read. Nothing may be made of a region that was gone meanwhile, and nothing written to it.
     if !medium.isWhole { try judgeLoss() }

@@ -40,7 +40,7 @@ struct BackupCut {
         let checkpoint = state.manifest == nil ? state.foundCheckpoint : state.manifest?.checkpoint
         let leaving = Set(state.leaving.map(\.segment))
         let ranges = Self.ranges(log, checkpoint, leaving: leaving, isResolved: isResolved)
-        return (open, checkpoint, ranges, log.keyCount, log.sequence.load(ordering: .relaxed))
+        return (open, checkpoint, ranges, log.keyCount, log.sequence)
       }
     }
     manifest.checkpoint = cut.1

@@ -30,7 +30,7 @@ extension Maintenance {
       if sealing == .all { try mergeRuns(&state, most: 0) }
       return
     }
-    RunEntries.settle(&cut.changes)
+    RunEntries.settle(&cut.changes, threads: sortingThreads)
     let isSmall = state.base.isEmpty || writesAnew(cut, state, sealing)
     var (base, deltas, runNumber) = (state.base, state.deltas, state.runNumber)
     var written = WrittenRuns()
@@ -107,7 +107,7 @@ extension Maintenance {
       locked += 1
     }
     var checkpoint = Checkpoint(
-      generation: log.lastGeneration, sequence: log.sequence.load(ordering: .relaxed), keys: log.keyCount,
+      generation: log.lastGeneration, sequence: log.sequence, keys: log.keyCount,
       liveLines: log.liveLines, runNumber: 0)
     // Full of what is dead already: a segment of tombstones, where space is short, comes back at once.
     for lane in log.allLanes { try log.endDeadSegment(lane) }
@@ -129,7 +129,7 @@ extension Maintenance {
       unsafe changes += log[lane].pointee.changes.take()
       unsafe log[lane].pointee.unreported = 0
     }
-    log.tailBytes.store(0, ordering: .relaxed)
+    log.tailBytes.set(0)
     log.space.beginTail()
     let window = index.window.wrappingAdd(1, ordering: .relaxed).oldValue
     // More open segments than a manifest names: the excess would be read as full. There are never so many: each lane has
@@ -163,7 +163,7 @@ extension Maintenance {
     for change in cut.changes { unsafe log[log.maintenanceLane].pointee.changes.append(change) }
     log.release(log.maintenanceLane)
     // Not at once again: where there is no room now, there is hardly any for the next write's attempt.
-    log.tailBytes.wrappingAdd(tailTrigger / 2, ordering: .relaxed)
+    log.tailBytes.add(tailTrigger / 2)
   }
 
   // MARK: Runs
@@ -192,21 +192,15 @@ extension Maintenance {
     repeat {
       let free = log.space.freeCount
       number += 1
-      // Encoded twice where the salt turns out to be another segment's: the length is known before the place is.
-      let sized = Run.encode(
+      let plan = Run.plan(
         entries, from: next, capacity: geometry.longestRun, number: number, range: lower..<range.upperBound,
-        isBase: isBase, stateBits: stateBits, salt: 0)
-      if leavesRest, !runs.isEmpty, sized.next == entries.count {
+        isBase: isBase, stateBits: stateBits)
+      if leavesRest, !runs.isEmpty, plan.next == entries.count {
         number -= 1
         break
       }
-      let place = try log.writeRun(bytes: sized.bytes.count) { salt in
-        Run.encode(
-          entries, from: next, capacity: geometry.longestRun, number: number, range: lower..<range.upperBound,
-          isBase: isBase, stateBits: stateBits, salt: salt
-        ).bytes
-      }
-      var run = sized.run
+      let place = try log.writeRun(bytes: plan.run.byteCount) { salt in plan.encoded(entries, salt: salt) }
+      var run = plan.run
       run.offset = place.offset
       run.generation = place.generation
       run.salt = unsafe log.segments[geometry.segment(at: place.offset)].pointee.salt
@@ -215,7 +209,7 @@ extension Maintenance {
       written.ranges.append(place.range)
       taken(free - log.space.freeCount)
       runBytes.wrappingAdd(UInt64(run.byteCount), ordering: .relaxed)
-      next = sized.next
+      next = plan.next
       lower = run.range.upperBound
     } while next < entries.count
     return runs

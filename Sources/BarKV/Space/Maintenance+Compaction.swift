@@ -36,7 +36,7 @@ extension Maintenance {
     if netGain(state) > state.mostGained { beginPass(&state) }
     guard state.fruitlessMoves < geometry.segmentCount else { return false }
     if state.manifest?.checkpoint == nil || !hasVictims(state, leastGarbage) {
-      guard log.tailBytes.load(ordering: .relaxed) > 0 || hasUnreportedTail, state.manifest != nil else { return false }
+      guard log.tailBytes.value > 0 || hasUnreportedTail, state.manifest != nil else { return false }
       let before = state.gained
       do throws(StoreError) { try checkpoint(&state) } catch {
         guard error == .full else { throw error }
@@ -111,7 +111,7 @@ extension Maintenance {
     let free = log.space.freeCount
     let room = lane + max(0, min(4, free - log.space.left(by: .copy))) * geometry.recordLinesPerSegment
     // What changes, two entries a line at most, has to find room in the run of the checkpoint that gives the victims back.
-    let pending = log.tailBytes.load(ordering: .relaxed) / lineSize
+    let pending = log.tailBytes.value / lineSize
     var lines = 0
     var chosen: [Victim] = []
     for victim in victims.prefix(32) {

@@ -44,11 +44,18 @@ extension Maintenance {
       base[oldest].number < newest.number
     else { return }
     let set = RunSet(medium: medium, geometry: geometry, base: base, deltas: deltas.reversed())
+    let wanted = count * geometry.entriesPerRun
     var entries: [RunEntry] = []
     var end = oldest
-    while end < base.count, entries.count <= count * geometry.entriesPerRun {
-      entries += try set.slots(base[end].reach)
-      end += 1
+    while end < base.count, entries.count <= wanted {
+      // As many as will do if the delta runs take out as much as they add.
+      let first = end
+      var expected = entries.count
+      while end < base.count, expected <= wanted {
+        expected += base[end].entryCount
+        end += 1
+      }
+      try appendSlots(of: base[first..<end].map(\.reach), in: set, to: &entries)
     }
     let range = base[oldest].start..<base[end - 1].range.upperBound
     let runs = try write(
@@ -59,6 +66,17 @@ extension Maintenance {
     // Of the one in the middle of which they end, what is behind that stays in force.
     if replaced < end { base[replaced].start = upper }
     base.replaceSubrange(oldest..<replaced, with: runs)
+  }
+
+  /// Adds what the index has in ranges that follow one another, each worked out by a thread where there are several.
+  private func appendSlots(
+    of ranges: [Range<UInt64>], in set: RunSet, to entries: inout [RunEntry]
+  ) throws(StoreError) {
+    let parts = parallelMap(ranges.count, least: 2, threads: sortingThreads) {
+      number -> Result<[RunEntry], StoreError> in
+      do throws(StoreError) { return .success(try set.slots(ranges[number])) } catch { return .failure(error) }
+    }
+    for part in parts { entries += try part.get() }
   }
 
   /// How many delta runs may lie over the base: as many as have half of its entries, at least one checkpoint's and at

@@ -52,6 +52,9 @@ final class Maintenance: @unchecked Sendable {
   /// Whether work is done on a thread of its own; else on the writer's that makes it due.
   private let isInBackground: Bool
   private let warms: Bool
+  /// How many threads sort and merge the index's entries, the one that has the turn among them: half of the processors at
+  /// most. What one of them writes down is what bounds many writers.
+  let sortingThreads: Int
   /// ``dueAt``, as it was when segments were taken or came back last.
   let due = Atomic<Int>(.max)
   /// Figures.
@@ -85,6 +88,7 @@ final class Maintenance: @unchecked Sendable {
     turn = Locked(state)
     isInBackground = options.maintainsInBackground
     warms = options.warmsIndex
+    sortingThreads = options.maintainsInBackground ? max(1, min(processorCount() / 2, 8)) : 1
     tailLimit = max(options.replayBytes, 2 * lineSize)
     // A delta run of what the tail changed has to fit into the reserve: it has a quarter of the tail's bytes at most.
     let geometry = log.geometry
@@ -120,7 +124,7 @@ final class Maintenance: @unchecked Sendable {
     }
     let due = dueAt
     // Where space is short, or the worker does not keep up, writers wait for their turn, and find it done.
-    let isUrgent = due < tailTrigger || log.tailBytes.load(ordering: .relaxed) >= max(tailLimit, 2 * due)
+    let isUrgent = due < tailTrigger || log.tailBytes.value >= max(tailLimit, 2 * due)
     if isUrgent { work(once: true) } else { ask() }
   }
 
@@ -135,7 +139,7 @@ final class Maintenance: @unchecked Sendable {
     // Little is done at once, sooner than a thread would begin.
     if !isInBackground || loader.isLittleLeft { loader.resolveTail() }
     guard isInBackground else { return }
-    if warms && !loader.isLittleLeft || log.tailBytes.load(ordering: .relaxed) >= tailTrigger { ask() }
+    if warms && !loader.isLittleLeft || log.tailBytes.value >= tailTrigger { ask() }
   }
 
   /// Sees to it that what is due is done; returns at once.
@@ -196,7 +200,7 @@ final class Maintenance: @unchecked Sendable {
   private func step(_ state: inout State, once: Bool) throws(StoreError) -> Bool {
     guard state.manifest != nil, goesOn else { return true }
     release(&state)
-    if log.tailBytes.load(ordering: .relaxed) >= dueAt || loader.isOverBudget {
+    if log.tailBytes.value >= dueAt || loader.isOverBudget {
       guard try checkpointIfRoom(&state) else { return true }
       return false
     }

@@ -22,6 +22,8 @@ struct SegmentTable: @unchecked Sendable {
     let pendingExtents = Atomic<UInt32>(0)
     /// What keeps the segment as it is although it may be dead: leases, and the records of reservations.
     let pins = Atomic<UInt32>(0)
+    /// Fills the line: lanes write to segments that are neighbours.
+    private let padding = (0, 0)
   }
 
   let count: Int
@@ -32,7 +34,8 @@ struct SegmentTable: @unchecked Sendable {
   init(count: Int, laneCount: Int) {
     self.count = count
     laneDeadLines = LaneDeadLines(segmentCount: count, laneCount: laneCount)
-    unsafe entries = .allocate(capacity: count)
+    precondition(MemoryLayout<Entry>.stride == lineSize, "an entry is a line")
+    unsafe entries = allocateLines(bytes: count * lineSize).bindMemory(to: Entry.self, capacity: count)
     for index in 0..<count {
       unsafe (entries + index).initialize(to: Entry())
     }

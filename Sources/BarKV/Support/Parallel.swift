@@ -2,8 +2,10 @@ import Synchronization
 
 /// Calls `body` for 0 to `count` - 1 on all processors, this thread among them, and waits for the end; fewer than `least`
 /// calls are made on this thread alone.
-func inParallel(_ count: Int, least: Int = 32, _ body: @Sendable (Int) -> Void) {
-  let helpers = count < least ? 0 : min(processorCount(), 64) - 1
+///
+/// - Parameter threads: how many threads do it, this one among them; as many as there are processors where it is `nil`.
+func inParallel(_ count: Int, least: Int = 32, threads: Int? = nil, _ body: @Sendable (Int) -> Void) {
+  let helpers = count < least ? 0 : min(threads ?? min(processorCount(), 64), count) - 1
   let next = Counter()
   withoutActuallyEscaping(body) { body in
     let work: @Sendable () -> Void = {
@@ -25,10 +27,12 @@ private final class Counter: Sendable {
   func take() -> Int { next.wrappingAdd(1, ordering: .relaxed).oldValue }
 }
 
-/// The results of `body` for 0 to `count` - 1, computed on all processors.
-func parallelMap<T: Sendable>(_ count: Int, least: Int = 32, _ body: @Sendable (Int) -> T) -> [T] {
+/// The results of `body` for 0 to `count` - 1, computed on all processors, or by so many threads.
+func parallelMap<T: Sendable>(
+  _ count: Int, least: Int = 32, threads: Int? = nil, _ body: @Sendable (Int) -> T
+) -> [T] {
   let results = Locked([T?](repeating: nil, count: count))
-  inParallel(count, least: least) { index in
+  inParallel(count, least: least, threads: threads) { index in
     let result = body(index)
     results.withLock { $0[index] = result }
   }

@@ -1,20 +1,23 @@
 import CBarKV
 import Synchronization
 
-/// A counter that threads increment without meeting: one cache line a thread slot.
+/// A counter that threads increment without meeting: a pair of cache lines a thread slot.
 @safe
 struct StripedCounter {
-  private static var stride: Int { 8 }
+  private static var stride: Int { cachePairSize / 8 }
   private static var slots: Int { Int(BARKV_THREAD_SLOTS) + 1 }
+  private static var byteCount: Int { slots * cachePairSize }
   private let words: UnsafeMutablePointer<Atomic<UInt64>>
 
   init() {
-    unsafe words = allocateAtomicWords(Self.slots, stride: Self.stride)
+    // Only what a thread counts in, or who asks for the sum, is ever touched.
+    unsafe words = allocateZeroed(bytes: Self.byteCount).bindMemory(
+      to: Atomic<UInt64>.self, capacity: Self.byteCount / 8)
   }
 
   /// Frees the memory; no use may follow.
   func deallocate() {
-    unsafe words.deallocate()
+    unsafe freeZeroed(words, bytes: Self.byteCount)
   }
 
   /// Adds `amount`.

@@ -48,7 +48,7 @@ struct ImageExercise {
     try look(at: store)
     // Malice may leave it one more open for writing, or none.
     let hasNumbersLeft =
-      store.log.ownerEpoch < UInt64(UInt32.max) - 2 && store.log.sequence.load(ordering: .relaxed) < 1 << 61
+      store.log.ownerEpoch < UInt64(UInt32.max) - 2 && store.log.sequence < 1 << 61
       && (store.maintenance.turn.withLock({ $0.manifest })?.commit ?? 0) < 1 << 61
     guard hasNumbersLeft else { return true }
     let written = try write(to: store)

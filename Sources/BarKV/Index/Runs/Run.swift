@@ -42,13 +42,39 @@ struct Run: Sendable, Equatable {
 
   // MARK: Writing
 
-  /// As many of the entries from `start` on as fit into `capacity` bytes, encoded; and how many those are.
+  /// What a run that is about to be written will hold: how long it is decides where it goes, and that what its checksums
+  /// start from.
+  struct Plan {
+    /// The run, with no place yet.
+    var run: Run
+    /// The first entry that it does not hold.
+    var next: Int
+    fileprivate var blocks: [(range: Range<Int>, isNarrow: Bool)]
+    fileprivate var stateBits: UInt64
+
+    /// The run's bytes; `entries` are those that it was planned with.
+    func encoded(_ entries: [RunEntry], salt: UInt32) -> [UInt8] {
+      var bytes = [UInt8](repeating: 0, count: run.byteCount)
+      unsafe bytes.withUnsafeMutableBytes { buffer in
+        guard let target = buffer.baseAddress else { return }
+        unsafe run.encodeHeader(to: target, salt: salt)
+        for (position, block) in blocks.enumerated() {
+          unsafe RunBlock.encode(
+            entries[block.range], isNarrow: block.isNarrow, stateBits: stateBits, salt: salt,
+            to: target + headerBytes + position * RunBlock.byteCount)
+        }
+      }
+      return bytes
+    }
+  }
+
+  /// Plans a run of as many of the entries from `start` on as fit into `capacity` bytes.
   ///
   /// Entries of one place stay together, so that a range ends between two places.
-  static func encode(
+  static func plan(
     _ entries: [RunEntry], from start: Int, capacity: Int, number: UInt64, range: Range<UInt64>, isBase: Bool,
-    stateBits: UInt64, salt: UInt32
-  ) -> (bytes: [UInt8], run: Run, next: Int) {
+    stateBits: UInt64
+  ) -> Plan {
     var blocks: [(range: Range<Int>, isNarrow: Bool)] = []
     let most = max(1, (capacity - headerBytes) / RunBlock.byteCount)
     var next = start
@@ -70,18 +96,8 @@ struct Run: Sendable, Equatable {
     let upper = next < entries.count ? entries[next].key : range.upperBound
     let run = Run(
       offset: 0, generation: 0, number: number, range: range.lowerBound..<upper, entryCount: next - start,
-      blockCount: blocks.count, isBase: isBase, salt: salt)
-    var bytes = [UInt8](repeating: 0, count: run.byteCount)
-    unsafe bytes.withUnsafeMutableBytes { buffer in
-      guard let target = buffer.baseAddress else { return }
-      unsafe run.encodeHeader(to: target, salt: salt)
-      for (position, block) in blocks.enumerated() {
-        unsafe RunBlock.encode(
-          entries[block.range], isNarrow: block.isNarrow, stateBits: stateBits, salt: salt,
-          to: target + headerBytes + position * RunBlock.byteCount)
-      }
-    }
-    return (bytes, run, next)
+      blockCount: blocks.count, isBase: isBase, salt: 0)
+    return Plan(run: run, next: next, blocks: blocks, stateBits: stateBits)
   }
 
   @unsafe

@@ -22,11 +22,9 @@ enum RunBlock {
   /// How many of `entries` the next block takes, and whether they are narrow.
   static func fit(_ entries: ArraySlice<RunEntry>, stateBits: UInt64) -> (count: Int, isNarrow: Bool) {
     guard let first = entries.first else { return (0, true) }
-    var narrow = 0
-    for entry in entries.prefix(narrowCapacity) {
-      guard (entry.key - first.key) >> (64 - stateBits) == 0 else { break }
-      narrow += 1
-    }
+    // They are in the order of their places: where the last one is near enough, all are.
+    var narrow = min(narrowCapacity, entries.count)
+    while (entries[entries.startIndex + narrow - 1].key - first.key) >> (64 - stateBits) != 0 { narrow -= 1 }
     let wide = min(wideCapacity, entries.count)
     return narrow >= wide ? (narrow, true) : (wide, false)
   }

@@ -46,6 +46,12 @@ struct RunEntry: Equatable, Sendable {
     key != other.key ? key < other.key : state < other.state
   }
 
+  /// Whether its slot comes first, whatever each says of it.
+  @inline(__always)
+  func precedesSlot(_ other: RunEntry) -> Bool {
+    key != other.key ? key < other.key : state >> 1 < other.state >> 1
+  }
+
   @inline(__always)
   func isSameSlot(_ other: RunEntry) -> Bool {
     key == other.key && state >> 1 == other.state >> 1
@@ -56,29 +62,65 @@ struct RunEntry: Equatable, Sendable {
 enum RunEntries {
   /// Sorts by place, line, and what is gone last.
   ///
-  /// - Complexity: linear for places that are spread as hashes are: they are dealt into buckets first.
-  static func sort(_ entries: inout [RunEntry]) {
-    guard entries.count > 64, let least = entries.lazy.map(\.key).min(), let most = entries.lazy.map(\.key).max(),
-      most > least
-    else { return entries.sort { $0.precedes($1) } }
+  /// - Complexity: linear for places that are spread as hashes are.
+  static func sort(_ entries: inout [RunEntry]) { deal(&entries) { $0.precedes($1) } }
+
+  /// Sorts by slot; entries of one slot stay in the order they came in.
+  ///
+  /// - Complexity: linear for places that are spread as hashes are.
+  static func sortBySlot(_ entries: inout [RunEntry]) { deal(&entries) { $0.precedesSlot($1) } }
+
+  /// Deals the entries into buckets by place, a few each, and sorts these one by one. Stable.
+  @inline(__always)
+  private static func deal(_ entries: inout [RunEntry], _ precedes: (RunEntry, RunEntry) -> Bool) {
+    var least = UInt64.max
+    var most: UInt64 = 0
+    for entry in entries { (least, most) = (min(least, entry.key), max(most, entry.key)) }
+    guard entries.count > 64, most > least else { return entries.sort(by: precedes) }
     var bits = 1
     while 1 << bits < entries.count / 8, bits < 16 { bits += 1 }
     let width = UInt64.bitWidth - (most - least).leadingZeroBitCount
     let shift = UInt64(max(0, width - bits))
-    var starts = [Int](repeating: 0, count: Int((most - least) >> shift) + 2)
-    for entry in entries { starts[Int((entry.key - least) >> shift) + 1] += 1 }
-    for bucket in 1..<starts.count { starts[bucket] += starts[bucket - 1] }
-    let ends = starts
+    // First how many entries each bucket has, then where its next one goes: at last that is where it ends.
+    var ends = [Int](repeating: 0, count: Int((most - least) >> shift) + 2)
+    for entry in entries { ends[Int((entry.key - least) >> shift) + 1] += 1 }
+    for bucket in 1..<ends.count { ends[bucket] += ends[bucket - 1] }
     var dealt = [RunEntry](repeating: RunEntry(key: 0, state: 0), count: entries.count)
     for entry in entries {
       let bucket = Int((entry.key - least) >> shift)
-      dealt[starts[bucket]] = entry
-      starts[bucket] += 1
+      dealt[ends[bucket]] = entry
+      ends[bucket] += 1
     }
-    for bucket in 0..<ends.count - 1 where ends[bucket + 1] - ends[bucket] > 1 {
-      dealt[ends[bucket]..<ends[bucket + 1]].sort { $0.precedes($1) }
+    var start = 0
+    for bucket in 0..<ends.count - 1 {
+      let end = ends[bucket]
+      if end - start > longestInserted {
+        // Places that are not spread: the same few keys again and again.
+        dealt[start..<end].sort(by: precedes)
+      } else if end - start > 1 {
+        insert(&dealt, start..<end, precedes)
+      }
+      start = end
     }
     entries = dealt
+  }
+
+  private static var longestInserted: Int { 32 }
+
+  /// Sorts a few entries by insertion: they mostly stand in their order, or nearly.
+  @inline(__always)
+  private static func insert(
+    _ entries: inout [RunEntry], _ range: Range<Int>, _ precedes: (RunEntry, RunEntry) -> Bool
+  ) {
+    for position in range.dropFirst() {
+      let entry = entries[position]
+      var hole = position
+      while hole > range.lowerBound, precedes(entry, entries[hole - 1]) {
+        entries[hole] = entries[hole - 1]
+        hole -= 1
+      }
+      entries[hole] = entry
+    }
   }
 
   /// What all changes between two cuts come to: sorted, each slot once. A slot that came and went in between is neither.
@@ -107,6 +149,27 @@ enum RunEntries {
     changes.removeLast(changes.count - kept)
   }
 
+  /// The same by several threads, each of which takes the places between two others.
+  static func settle(_ changes: inout [RunEntry], threads: Int) {
+    guard threads > 1, changes.count >= leastShared, let most = changes.lazy.map(\.key).max() else {
+      return settle(&changes)
+    }
+    let width = most / UInt64(threads) + 1
+    let parts = parallelMap(threads, least: 2, threads: threads) { [changes] number in
+      let places = UInt64(number) * width..<UInt64(number + 1) * width
+      var part: [RunEntry] = []
+      part.reserveCapacity(changes.count / threads * 5 / 4)
+      for change in changes where places.contains(change.key) { part.append(change) }
+      settle(&part)
+      return part
+    }
+    changes.removeAll(keepingCapacity: true)
+    for part in parts { changes += part }
+  }
+
+  /// So many entries are worth several threads: fewer are sorted as soon as these have begun.
+  private static var leastShared: Int { 16 << 10 }
+
   /// One sorted list of two, the newer of which is right about slots that both name.
   static func merge(newer: [RunEntry], older: [RunEntry], dropsGone: Bool) -> [RunEntry] {
     var result: [RunEntry] = []
@@ -114,7 +177,7 @@ enum RunEntries {
     var old = 0
     func take(_ entry: RunEntry) { if !dropsGone || !entry.isGone { result.append(entry) } }
     for entry in newer {
-      while old < older.count, older[old].precedes(entry), !older[old].isSameSlot(entry) {
+      while old < older.count, older[old].precedesSlot(entry) {
         take(older[old])
         old += 1
       }

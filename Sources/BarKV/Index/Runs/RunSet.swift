@@ -52,28 +52,23 @@ final class RunSet: Sendable {
   /// What the delta runs with numbers above `number` say about a range, the newest's word for each slot.
   func changes(in range: Range<UInt64>, after number: UInt64) throws(StoreError) -> [RunEntry] {
     var all: [RunEntry] = []
-    var ends: [Int] = []
-    for delta in deltas where delta.number > number || Mutant.appliesAbsorbedRuns.isActive {
+    var sources = 0
+    for delta in Mutant.oldestRunWins.isActive ? deltas.reversed() : deltas
+    where delta.number > number || Mutant.appliesAbsorbedRuns.isActive {
+      let count = all.count
       try read(delta, range, into: &all)
-      ends.append(all.count)
+      if all.count > count { sources += 1 }
     }
-    guard let first = ends.first, first < all.count else { return all }
-    // The newest first, and a stable order among equals: of each slot the first entry counts.
-    var ranked: [(entry: RunEntry, rank: Int)] = []
-    ranked.reserveCapacity(all.count)
-    var rank = 0
-    for (position, entry) in all.enumerated() {
-      while position >= ends[rank] { rank += 1 }
-      ranked.append((entry, rank))
+    guard sources > 1 else { return all }
+    // The newest first, and that order kept among equals: of each slot the first entry counts.
+    RunEntries.sortBySlot(&all)
+    var kept = 1
+    for position in 1..<all.count where !all[position].isSameSlot(all[kept - 1]) {
+      all[kept] = all[position]
+      kept += 1
     }
-    ranked.sort {
-      $0.entry.isSameSlot($1.entry)
-        ? ($0.rank < $1.rank) != Mutant.oldestRunWins.isActive : $0.entry.precedes($1.entry)
-    }
-    var newest: [RunEntry] = []
-    newest.reserveCapacity(ranked.count)
-    for item in ranked where newest.last.map({ !$0.isSameSlot(item.entry) }) ?? true { newest.append(item.entry) }
-    return newest
+    all.removeLast(all.count - kept)
+    return all
   }
 
   private func read(_ run: Run, _ range: Range<UInt64>, into entries: inout [RunEntry]) throws(StoreError) {
