@@ -62,6 +62,9 @@ public struct StoreOptions: Sendable {
   /// Whether checkpoints and compaction run on a thread of their own; else the writer that makes them due does them.
   var maintainsInBackground = true
 
+  /// How many threads sort and merge the index's entries at a checkpoint; `nil` for half of the processors, 8 at most.
+  var mergingThreads: Int?
+
   /// Whether opening reads the whole log and builds the index anew, instead of trusting the runs: how a store is repaired.
   var rebuildsIndex = false
 

@@ -289,6 +289,44 @@ import Testing
     #expect(store.count == 0)
   }
 
+  /// Runs are sorted and merged by several threads while others write: no key is lost on the way into them.
+  @Test func severalThreadsMerge() throws {
+    let file = TemporaryFile()
+    var options = StoreOptions()
+    options.mergingThreads = 4
+    options.replayBytes = 4 << 20
+    let perWriter = 60_000
+    @Sendable func value(_ version: Int) -> [UInt8] { [UInt8(version)] }
+    let store = try Store.create(at: file.address, size: 64 << 20, options: options)
+    try Self.run(writers: 2, readers: 1) { writer in
+      for number in 0..<perWriter {
+        let own = writer * perWriter + number
+        try store.put(value(1), for: BarKVTests.key(own))
+        // Some of the earlier ones go or change, most of them long in a run.
+        let earlier = writer * perWriter + number / 2
+        if number % 6 == 1 { try store.delete(BarKVTests.key(earlier)) }
+        if number % 6 == 3 { try store.put(value(2), for: BarKVTests.key(earlier)) }
+      }
+    } read: { reader, isGoingOn in
+      var generator = SeededGenerator(seed: UInt64(reader))
+      while isGoingOn() { _ = try store.get(BarKVTests.key(generator.below(2 * perWriter))) }
+    }
+    var expected: Contents = [:]
+    for writer in 0..<2 {
+      for number in 0..<perWriter {
+        expected[BarKVTests.key(writer * perWriter + number)] = value(1)
+        let earlier = BarKVTests.key(writer * perWriter + number / 2)
+        if number % 6 == 1 { expected[earlier] = nil }
+        if number % 6 == 3 { expected[earlier] = value(2) }
+      }
+    }
+    #expect(store.statistics.checkpointCount > 2)
+    try store.expect(expected)
+    try store.expectSound()
+    try store.close()
+    try Store.open(at: file.address, options: options).expect(expected)
+  }
+
   @Test func openAndCloseFromManyThreads() throws {
     let file = TemporaryFile()
     try Store.create(at: file.address, size: 1 << 20).close()

@@ -30,7 +30,7 @@ extension Maintenance {
       if sealing == .all { try mergeRuns(&state, most: 0) }
       return
     }
-    RunEntries.settle(&cut.changes, threads: sortingThreads)
+    RunEntries.settle(&cut.changes, threads: mergingThreads)
     let isSmall = state.base.isEmpty || writesAnew(cut, state, sealing)
     var (base, deltas, runNumber) = (state.base, state.deltas, state.runNumber)
     var written = WrittenRuns()

@@ -72,7 +72,7 @@ extension Maintenance {
   private func appendSlots(
     of ranges: [Range<UInt64>], in set: RunSet, to entries: inout [RunEntry]
   ) throws(StoreError) {
-    let parts = parallelMap(ranges.count, least: 2, threads: sortingThreads) {
+    let parts = parallelMap(ranges.count, least: 2, threads: mergingThreads) {
       number -> Result<[RunEntry], StoreError> in
       do throws(StoreError) { return .success(try set.slots(ranges[number])) } catch { return .failure(error) }
     }

@@ -52,9 +52,9 @@ final class Maintenance: @unchecked Sendable {
   /// Whether work is done on a thread of its own; else on the writer's that makes it due.
   private let isInBackground: Bool
   private let warms: Bool
-  /// How many threads sort and merge the index's entries, the one that has the turn among them: half of the processors at
-  /// most. What one of them writes down is what bounds many writers.
-  let sortingThreads: Int
+  /// How many threads sort and merge the index's entries, the one that has the turn among them. Where many write, what one
+  /// thread can merge is what bounds them.
+  let mergingThreads: Int
   /// ``dueAt``, as it was when segments were taken or came back last.
   let due = Atomic<Int>(.max)
   /// Figures.
@@ -88,7 +88,8 @@ final class Maintenance: @unchecked Sendable {
     turn = Locked(state)
     isInBackground = options.maintainsInBackground
     warms = options.warmsIndex
-    sortingThreads = options.maintainsInBackground ? max(1, min(processorCount() / 2, 8)) : 1
+    mergingThreads =
+      options.mergingThreads ?? (options.maintainsInBackground ? max(1, min(processorCount() / 2, 8)) : 1)
     tailLimit = max(options.replayBytes, 2 * lineSize)
     // A delta run of what the tail changed has to fit into the reserve: it has a quarter of the tail's bytes at most.
     let geometry = log.geometry
