@@ -13,7 +13,7 @@ extension Maintenance {
       var (base, runNumber) = (state.base, state.runNumber)
       var written = WrittenRuns()
       do throws(StoreError) {
-        try rewriteOldest(&base, deltas: state.deltas, count: log.space.freeCount > 3 ? 8 : 2, &runNumber, &written)
+        try rewriteOldest(&base, deltas: state.deltas, count: log.space.freeCount > 3 ? 3 : 2, &runNumber, &written)
         try settle(written)
       } catch {
         guard error == .full else { throw error }
