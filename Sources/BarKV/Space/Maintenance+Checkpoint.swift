@@ -130,6 +130,7 @@ extension Maintenance {
       unsafe log[lane].pointee.unreported = 0
     }
     log.tailBytes.set(0)
+    setDue()
     log.space.beginTail()
     let window = index.window.wrappingAdd(1, ordering: .relaxed).oldValue
     // More open segments than a manifest names: the excess would be read as full. There are never so many: each lane has

@@ -124,14 +124,22 @@ final class Maintenance: @unchecked Sendable {
       return work(once: true)
     }
     let due = dueAt
+    let urgentAt = max(tailLimit, 2 * due)
     // Where space is short, or the worker does not keep up, writers wait for their turn, and find it done.
-    let isUrgent = due < tailTrigger || log.tailBytes.value >= max(tailLimit, 2 * due)
-    if isUrgent { work(once: true) } else { ask() }
+    if due < tailTrigger || log.tailBytes.value >= urgentAt { return work(once: true) }
+    // Each write until then would ask again, which is a lock. Before the worker is asked, which sets it back in the end.
+    self.due.store(urgentAt, ordering: .relaxed)
+    ask()
+  }
+
+  /// Says anew when writers find the tail long.
+  func setDue() {
+    due.store(dueAt, ordering: .relaxed)
   }
 
   /// A lane has taken a segment.
   func segmentWasTaken() {
-    due.store(dueAt, ordering: .relaxed)
+    setDue()
     if isInBackground, log.space.freeCount < lowWater { ask() }
   }
 
@@ -194,6 +202,7 @@ final class Maintenance: @unchecked Sendable {
         if isDone { break }
       }
     }
+    setDue()
     if !once, warms { loader.warm(while: { goesOn }) }
   }
 
@@ -369,7 +378,7 @@ final class Maintenance: @unchecked Sendable {
     }
     guard !freed.isEmpty else { return }
     try? medium.fence(site: .freedSegment)
-    due.store(dueAt, ordering: .relaxed)
+    setDue()
     state.erased.formUnion(freed)
     log.space.giveBack(freed)
     state.gained += freed.count
