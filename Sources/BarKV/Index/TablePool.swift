@@ -48,10 +48,7 @@ final class TablePool: Sendable {
     var spare: [Int] = []
     /// Chunks that are zero, all of whose pages the kernel has given.
     var prepared: [Int] = []
-    /// The thread that prepares, or has prepared and is not yet waited for.
-    var thread: Thread?
-    var isPreparing = false
-    var isStopped = false
+    var preparer = TransientThread()
 
     var needsMore: Bool { spare.count + prepared.count < TablePool.chunksAhead(inUse: chunks.count) }
   }
@@ -169,12 +166,7 @@ final class TablePool: Sendable {
 
   /// Sees to it that there are chunks at hand; returns at once.
   private func prepareAhead(_ state: inout State) {
-    guard preparesAhead, !state.isStopped, !state.isPreparing, state.needsMore else { return }
-    // It has ended, or is about to: nothing is waited for here that takes time.
-    state.thread?.join()
-    state.isPreparing = true
-    state.thread = Thread { [self] in prepare() }
-    if state.thread == nil { state.isPreparing = false }
+    if preparesAhead, state.needsMore { state.preparer.start { [self] in prepare() } }
   }
 
   private func prepare() {
@@ -187,8 +179,8 @@ final class TablePool: Sendable {
   /// A new chunk to be made ready; without one the thread's work is done.
   private func nextToPrepare() -> Int? {
     state.withLock { state in
-      guard !state.isStopped, state.needsMore, let memory = unsafe barkv_huge_allocate(Self.chunkBytes) else {
-        state.isPreparing = false
+      guard !state.preparer.isStopped, state.needsMore, let memory = unsafe barkv_huge_allocate(Self.chunkBytes) else {
+        state.preparer.ended()
         return nil
       }
       return Int(bitPattern: memory) / Self.chunkBytes
@@ -197,11 +189,6 @@ final class TablePool: Sendable {
 
   /// Waits until nothing is being prepared, for good. Memory is given out as before.
   func stop() {
-    let thread = state.withLock { state in
-      state.isStopped = true
-      defer { state.thread = nil }
-      return state.thread
-    }
-    thread?.join()
+    state.withLock { $0.preparer.stop() }?.join()
   }
 }

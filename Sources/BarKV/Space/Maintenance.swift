@@ -55,7 +55,7 @@ final class Maintenance: @unchecked Sendable {
   /// How many threads sort and merge the index's entries, the one that has the turn among them. Where many write, what one
   /// thread can merge is what bounds them.
   let mergingThreads: Int
-  /// ``dueAt``, as it was when segments were taken or came back last.
+  /// The bytes of tail at which writers tell: ``dueAt``, as it was last looked at, or, once they have told, more.
   let due = Atomic<Int>(.max)
   /// Figures.
   let checkpoints = Atomic<UInt64>(0)
@@ -66,10 +66,8 @@ final class Maintenance: @unchecked Sendable {
   let takenSegments = Atomic<Int>(0)
 
   private struct Worker: Sendable {
-    var thread: Thread?
-    var isWorking = false
+    var thread = TransientThread()
     var wasAsked = false
-    var isStopped = false
   }
   private let worker = Locked(Worker())
   private let isStopped = Atomic<Bool>(false)
@@ -154,26 +152,21 @@ final class Maintenance: @unchecked Sendable {
   /// Sees to it that what is due is done; returns at once.
   private func ask() {
     worker.withLock { worker in
-      guard !worker.isStopped else { return }
-      if worker.isWorking {
+      if worker.thread.isWorking {
         worker.wasAsked = true
         return
       }
-      // It has ended, or is about to: nothing is waited for here that takes time.
-      worker.thread?.join()
-      worker.isWorking = true
-      worker.thread = Thread { [self] in
+      worker.thread.start { [self] in
         repeat { work(once: false) } while isAskedAgain()
       }
-      if worker.thread == nil { worker.isWorking = false }
     }
   }
 
   private func isAskedAgain() -> Bool {
     worker.withLock { worker in
-      let again = worker.wasAsked && !worker.isStopped
+      let again = worker.wasAsked && !worker.thread.isStopped
       worker.wasAsked = false
-      if !again { worker.isWorking = false }
+      if !again { worker.thread.ended() }
       return again
     }
   }
@@ -181,12 +174,7 @@ final class Maintenance: @unchecked Sendable {
   /// Ends all work, for good: the region may be unmapped then.
   func stop() {
     isStopped.store(true, ordering: .relaxed)
-    let thread = worker.withLock { worker in
-      worker.isStopped = true
-      defer { worker.thread = nil }
-      return worker.thread
-    }
-    thread?.join()
+    worker.withLock { $0.thread.stop() }?.join()
   }
 
   private var goesOn: Bool { !isStopped.load(ordering: .relaxed) && lifecycle.isOpen }

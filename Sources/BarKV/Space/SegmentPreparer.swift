@@ -9,10 +9,7 @@ final class SegmentPreparer: Sendable {
   private struct State: Sendable {
     /// The segments that were prepared, or are being.
     var prepared: Set<Int> = []
-    /// The thread at work, or done and not yet waited for.
-    var thread: Thread?
-    var isWorking = false
-    var isStopped = false
+    var worker = TransientThread()
   }
 
   private let medium: Medium
@@ -34,14 +31,7 @@ final class SegmentPreparer: Sendable {
   /// Sees to it that the segments that will be taken next get prepared; returns at once.
   func advance() {
     guard medium.canPrepare else { return }
-    state.withLock { state in
-      guard !state.isStopped, !state.isWorking else { return }
-      // It has ended, or is about to: nothing is waited for here that takes time.
-      state.thread?.join()
-      state.isWorking = true
-      state.thread = Thread { [self] in work() }
-      if state.thread == nil { state.isWorking = false }
-    }
+    state.withLock { $0.worker.start { [self] in work() } }
   }
 
   private func work() {
@@ -55,19 +45,14 @@ final class SegmentPreparer: Sendable {
   private func nextSegment() -> Int? {
     let upcoming = space.upcoming(window)
     return state.withLock { state in
-      let segment = state.isStopped ? nil : upcoming.first { !state.prepared.contains($0) }
-      if let segment { state.prepared.insert(segment) } else { state.isWorking = false }
+      let segment = state.worker.isStopped ? nil : upcoming.first { !state.prepared.contains($0) }
+      if let segment { state.prepared.insert(segment) } else { state.worker.ended() }
       return segment
     }
   }
 
   /// Waits until nothing is being prepared, for good: the region may be unmapped then.
   func stop() {
-    let thread = state.withLock { state in
-      state.isStopped = true
-      defer { state.thread = nil }
-      return state.thread
-    }
-    thread?.join()
+    state.withLock { $0.worker.stop() }?.join()
   }
 }
