@@ -172,7 +172,7 @@ extension Store {
     try lifecycle.check()
     let lines = Record.lines(keyLength: key.count, valueLength: value.count)
     let lane = try poisoning { () throws(StoreError) in
-      try log.acquireLane(bytes: lines &* lineSize, purpose: .put)
+      try log.acquireLane(bytes: lines &* lineSize, place: place)
     }
     defer { log.release(lane) }
     try poisoning { () throws(StoreError) in

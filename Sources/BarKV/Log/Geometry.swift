@@ -154,7 +154,7 @@ struct Geometry: Sendable, Equatable {
 
   /// The segments that come and go while runs are merged and segments wait for readers, where there are many: without them
   /// compaction would stand still meanwhile.
-  var churn: Int { rewritesIndex ? 0 : segmentCount / 64 }
+  var churn: Int { rewritesIndex ? 0 : max(2, segmentCount / 128) }
 
   /// The bytes of a segment that whole runs of the greatest length can use.
   var runPayload: Int { max(1, (segmentSize - extentStart) / roundUp(longestRun, to: extentAlignment)) * longestRun }

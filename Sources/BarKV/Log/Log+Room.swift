@@ -10,6 +10,22 @@ extension Log {
     return try makeRoom(lane, bytes: bytes, purpose: purpose)
   }
 
+  /// The same for a put of a key. What is written often is kept apart once compaction has begun.
+  @inline(__always)
+  func acquireLane(bytes: Int, place: Index.Place) throws(StoreError) -> Int {
+    if separatesRecent.load(ordering: .relaxed) { return try acquireLaneApart(bytes: bytes, place: place) }
+    return try acquireLane(bytes: bytes, purpose: .put)
+  }
+
+  /// Takes the calling thread's usual lane for what lasts; for what was written a short time ago, the one that is half of all
+  /// lanes away. So none are added: as long as no more than half of the lanes have a thread, each has two of its own.
+  @inline(never)
+  private func acquireLaneApart(bytes: Int, place: Index.Place) throws(StoreError) -> Int {
+    let lane = acquireLane(offset: recentKeys.note(place) ? laneCount / 2 : 0)
+    if hasRoom(lane, bytes: bytes) { return lane }
+    return try makeRoom(lane, bytes: bytes, purpose: .put)
+  }
+
   /// Opens a segment for the lane, or changes to another lane.
   @inline(never)
   private func makeRoom(_ lane: Int, bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Int {

@@ -23,6 +23,8 @@ final class Log: @unchecked Sendable {
   let laneCount: Int
   /// The lane of maintenance: copies of records, and runs. What lasts is kept apart from what is new.
   var maintenanceLane: Int { laneCount }
+  /// The lanes of copies, by how long what is copied has lasted.
+  func copyLane(_ age: CopyAge) -> Int { age == .young ? maintenanceLane : tombstoneLane + age.rawValue }
   /// The lane of tombstones where space is short: nothing else goes there, so a checkpoint gives all of its segments back.
   var tombstoneLane: Int { laneCount + 1 }
   /// The lane of extents' copies. Tombstones have no extents of their own.
@@ -30,7 +32,7 @@ final class Log: @unchecked Sendable {
   /// All of them.
   var allLanes: Range<Int> { 0..<Self.allLanes(laneCount) }
   /// How many lanes there are where writers have `laneCount`.
-  static func allLanes(_ laneCount: Int) -> Int { laneCount + 2 }
+  static func allLanes(_ laneCount: Int) -> Int { laneCount + 1 + CopyAge.allCases.count }
   /// Each starts a pair of lines: its neighbour is another thread's.
   private let lanes: UnsafeMutableRawPointer
   private static var laneStride: Int { roundUp(MemoryLayout<Lane>.stride, to: cachePairSize) }
@@ -58,6 +60,9 @@ final class Log: @unchecked Sendable {
   let tailBytes = PaddedCounter(0)
   /// Called when a lane opens a segment: by then maintenance may have something to do.
   let segmentWasTaken = Hook()
+  /// Whether puts of keys that were written a short time ago go to lanes of their own: see ``RecentKeys``.
+  let separatesRecent = Atomic<Bool>(false)
+  let recentKeys = RecentKeys()
   /// How many bytes a lane writes before it reports them.
   let reportBytes: Int
 
@@ -100,6 +105,7 @@ final class Log: @unchecked Sendable {
     unsafe lanes.deallocate()
     lastSequence.deallocate()
     tailBytes.deallocate()
+    recentKeys.deallocate()
     unsafe locks.deallocate()
     segments.deallocate()
   }
@@ -119,10 +125,11 @@ final class Log: @unchecked Sendable {
     return unsafe (lanes + lane &* Self.laneStride).assumingMemoryBound(to: Lane.self)
   }
 
-  /// Takes a free lane, the calling thread's usual one if it is free. Give it back by ``release(_:)``.
+  /// Takes a free lane, the one `offset` away from the calling thread's usual one if it is free. Give it back by
+  /// ``release(_:)``.
   @inline(__always)
-  func acquireLane() -> Int {
-    let slot = Int(barkv_thread_slot())
+  func acquireLane(offset: Int = 0) -> Int {
+    let slot = Int(barkv_thread_slot()) &+ offset
     let usual = slot < laneCount ? slot : slot % laneCount
     if lock(usual).tryLock() { return usual }
     return acquireAnotherLane(usual)

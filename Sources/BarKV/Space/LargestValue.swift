@@ -41,7 +41,7 @@ extension Log {
     let spare = free - space.reservedSegments
     // The segment that a record would open may bring new keys, for whose slots more is left.
     let possible = possibleKeys(newSegments: 1)
-    func spareForRecords(opening: Int) -> Int { free - space.leftByPuts(keys: possible, opening: opening) }
+    func spareForRecords(opening: Int) -> Int { free - space.left(by: .put, keys: possible, opening: opening) }
     let opensForRecord = rooms.record < lineSize
     var largest: Int?
     func offer(_ bytes: Int) { if bytes >= 0 { largest = max(largest ?? 0, min(bytes, limit)) } }

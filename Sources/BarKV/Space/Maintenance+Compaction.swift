@@ -1,14 +1,16 @@
 /// Compaction: live records are copied out of segments that hold much that is dead, so that these can be used again.
 ///
-/// A copy is a put of the same value under a new sequence number, by the lane of maintenance: recovery needs to know nothing
+/// A copy is a put of the same value under a new sequence number, by a lane of its ``CopyAge``: recovery needs to know nothing
 /// about it, and what has lasted is kept apart from what is new. Only segments from before the last checkpoint's cut are
 /// victims: tombstones and batches in them have done their work. They come back with the next checkpoint.
 extension Maintenance {
   /// One victim and what it would cost.
-  private struct Victim {
+  struct Victim {
     var segment: Int
     var live: Int
     var dead: Int
+    /// The lane that its live records are copied to.
+    var lane: Int
     var score: Double
     var garbage: Double { Double(dead) / Double(live) }
   }
@@ -48,16 +50,18 @@ extension Maintenance {
     let extents = chooseExtentVictims(state, leastGarbage)
     guard !victims.isEmpty || !extents.isEmpty else { return false }
     var emptied = 0
+    let copied = copiedBytes.load(ordering: .relaxed)
     if let best = extents.first, victims.allSatisfy({ $0.garbage < best.garbage }) {
       emptied = try emptyExtents(extents, &state)
     } else {
       for victim in victims {
-        guard try empty(victim.segment, &state) else { break }
+        guard try empty(victim, &state) else { break }
         emptied += 1
       }
     }
-    guard emptied > 0 else { return false }
-    state.fruitlessMoves += emptied
+    // Room that ended sooner than thought may have left all victims half empty: a checkpoint may bring what is missing.
+    guard emptied > 0 || copiedBytes.load(ordering: .relaxed) > copied else { return false }
+    state.fruitlessMoves += max(1, emptied)
     do throws(StoreError) { try checkpoint(&state) } catch {
       guard error == .full else { throw error }
       return false
@@ -85,49 +89,71 @@ extension Maintenance {
 
   /// The segments that are worth the most: much garbage, long unchanged; as many as the free segments take the live
   /// records of, but for the one that the runs may need.
-  private func chooseVictims(_ state: State, _ leastGarbage: Int) -> [Victim] {
+  func chooseVictims(_ state: State, _ leastGarbage: Int) -> [Victim] {
     guard let checkpoint = state.manifest?.checkpoint else { return [] }
     let geometry = log.geometry
     let header = Geometry.segmentHeaderBytes / lineSize
     let open = Set(checkpoint.open.map { Int($0.segment) })
-    let now = log.lastGeneration
+    let now = log.sequence
+    let keys = log.keyCount
+    let free = log.space.freeCount
+    let spare = log.space.takeable(by: .copy, most: 4)
+    // Where not each age can have a segment of its own, all go where there is most room.
+    let shared = geometry.rewritesIndex || spare < CopyAge.allCases.count ? roomiestCopyLane : nil
     var victims: [Victim] = []
     for segment in 0..<geometry.segmentCount {
       guard log.segments.kind(segment) == .log, !open.contains(segment), !state.stuck.contains(segment),
         !log.segments.isPinned(segment),
         log.segments.used(segment) == geometry.segmentSize / lineSize
       else { continue }
-      let generation = unsafe log.segments[segment].pointee.generation
-      guard generation <= checkpoint.generation else { continue }
+      let entry = unsafe log.segments[segment]
+      guard unsafe entry.pointee.generation <= checkpoint.generation else { continue }
       let dead = log.segments.dead(segment)
       let live = log.segments.used(segment) - header - dead
       // Empty ones come back by themselves.
       guard dead > 0, live > 0, dead * leastGarbage >= live + dead else { continue }
-      let age = Double(now &- generation & 0xFFFF_FFFF) + 1
-      victims.append(Victim(segment: segment, live: live, dead: dead, score: Double(dead) / Double(live) * age))
+      let written = unsafe now &- entry.pointee.baseSequence
+      victims.append(
+        Victim(
+          segment: segment, live: live, dead: dead,
+          lane: shared ?? log.copyLane(CopyAge(written: written, keys: keys)),
+          score: Double(dead) / Double(live) * (Double(written) + 1)))
     }
     victims.sort { $0.score > $1.score }
-    let lane = unsafe log[log.maintenanceLane].pointee.room / lineSize
-    let free = log.space.freeCount
-    let room = lane + max(0, min(4, free - log.space.left(by: .copy))) * geometry.recordLinesPerSegment
     // What changes, two entries a line at most, has to find room in the run of the checkpoint that gives the victims back.
     let pending = log.tailBytes.value / lineSize
-    var lines = 0
+    var lines = [Int](repeating: 0, count: log.allLanes.count)
     var chosen: [Victim] = []
     for victim in victims.prefix(32) {
-      let sum = lines + victim.live
-      let taken = max(0, sum - lane + geometry.recordLinesPerSegment - 1) / geometry.recordLinesPerSegment
-      guard sum <= room,
-        geometry.rewritesIndex || geometry.runSegments(entries: 2 * (sum + pending)) <= max(1, free - taken)
-      else { continue }
-      lines = sum
+      lines[victim.lane] += victim.live
+      let taken = log.allLanes.reduce(0) { $0 + segmentsTaken(lane: $1, lines: lines[$1]) }
+      guard taken <= spare,
+        geometry.rewritesIndex
+          || geometry.runSegments(entries: 2 * (lines.reduce(0, +) + pending)) <= max(1, free - taken)
+      else {
+        lines[victim.lane] -= victim.live
+        continue
+      }
       chosen.append(victim)
     }
     return chosen
   }
 
+  private var roomiestCopyLane: Int {
+    let lanes = CopyAge.allCases.map(log.copyLane)
+    return lanes.max { unsafe log[$0].pointee.room < log[$1].pointee.room } ?? log.maintenanceLane
+  }
+
+  /// How many segments the lane opens for so many lines.
+  private func segmentsTaken(lane: Int, lines: Int) -> Int {
+    let beyond = unsafe lines - log[lane].pointee.room / lineSize
+    let perSegment = geometry.recordLinesPerSegment
+    return lines == 0 || beyond <= 0 ? 0 : (beyond + perSegment - 1) / perSegment
+  }
+
   /// Copies what lives in a segment; whether nothing does afterwards.
-  private func empty(_ segment: Int, _ state: inout State) throws(StoreError) -> Bool {
+  private func empty(_ victim: Victim, _ state: inout State) throws(StoreError) -> Bool {
+    let segment = victim.segment
     if Mutant.copiesNothing.isActive {
       log.segments.addDead(
         log.segments.used(segment) - Geometry.segmentHeaderBytes / lineSize - log.segments.dead(segment),
@@ -142,13 +168,15 @@ extension Maintenance {
         lines += record.lines
       }
       if group.count == Self.groupCount || lines >= Self.groupLines {
-        guard try copy(group) else { return false }
+        guard try copy(group, lane: victim.lane) else { return false }
         group = []
         lines = 0
       }
     }
-    guard try copy(group) else { return false }
+    guard try copy(group, lane: victim.lane) else { return false }
     compactedSegments.wrappingAdd(1, ordering: .relaxed)
+    // Each writer has two open segments from here on, which is much where there are few.
+    if !geometry.rewritesIndex { log.separatesRecent.store(true, ordering: .relaxed) }
     let isEmpty =
       log.segments.dead(segment) == log.segments.used(segment) - Geometry.segmentHeaderBytes / lineSize
     // Something in it is damaged, and stays where it is for whoever wants to see it.
@@ -157,7 +185,7 @@ extension Maintenance {
   }
 
   /// Copies those of a group that live, under one barrier; `false` where there is no room for them.
-  func copy(_ group: [Survivor]) throws(StoreError) -> Bool {
+  func copy(_ group: [Survivor], lane: Int) throws(StoreError) -> Bool {
     // A look without locks first: most records of a good victim are dead. Each looks somewhere else in the index, and one
     // after the other they would wait for memory a third of the compactor's time.
     for survivor in group { index.prefetch(survivor.place) }
@@ -176,7 +204,6 @@ extension Maintenance {
       if !index.isResident(partition) { try loader.load(partition) }
     }
     try lifecycle.check()
-    let lane = log.maintenanceLane
     log.lock(lane).lock()
     defer { log.release(lane) }
     var copies: [(survivor: Survivor, position: Int, offset: Int)] = []

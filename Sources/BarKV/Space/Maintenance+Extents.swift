@@ -32,9 +32,10 @@ extension Maintenance {
     }
     victims.sort { $0.garbage > $1.garbage }
     // One segment stays for tombstones, and one for the records of what is moved.
-    let hasRecordRoom = unsafe log[log.maintenanceLane].pointee.room >= 8 * lineSize
-    let free = log.space.freeCount - log.space.left(by: .copy) - (hasRecordRoom ? 1 : 2)
-    var room = log.extentRoomForCopies + max(0, min(4, free)) * (geometry.segmentSize / lineSize - start)
+    let hasRecordRoom = unsafe log[log.maintenanceLane].pointee.room >= geometry.segmentSize / 4
+    let kept = hasRecordRoom ? 1 : 2
+    let spare = max(0, log.space.takeable(by: .copy, most: 4 + kept) - kept)
+    var room = log.extentRoomForCopies + spare * (geometry.segmentSize / lineSize - start)
     var chosen: [ExtentVictim] = []
     for victim in victims.prefix(32) {
       guard victim.live <= room else { continue }
@@ -128,6 +129,6 @@ extension Maintenance {
     for segment in ranges.keys.sorted() {
       if let range = ranges[segment] { try medium.barrier(range, site: .copy) }
     }
-    return try copy(group)
+    return try copy(group, lane: log.maintenanceLane)
   }
 }

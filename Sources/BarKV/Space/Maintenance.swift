@@ -271,7 +271,13 @@ final class Maintenance: @unchecked Sendable {
       let hasMoved = try compactStep(&state, leastGarbage: leastGarbage)
       waitForReaders(&state)
       if hasGained(state) { return true }
-      if hasMoved { continue }
+      if hasMoved {
+        // What was copied to a fresh segment has left room there, which extents' records need: sealed again, it would be a
+        // victim again, and so on for ever.
+        if sealing == .all { sealing = .writers }
+        wasLast = false
+        continue
+      }
       // Nothing that is dead can be had as it is: what open segments have of it is next.
       if !hasFew || sealing == .all && wasLast { break }
       wasLast = sealing == .all

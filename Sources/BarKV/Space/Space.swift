@@ -87,8 +87,6 @@ final class Space: Sendable {
   /// Where the index is written anew when space is short, all of it has to fit beside the old one, and again when that is
   /// gone: what it takes up goes from one half of this to the other. Else: the run of all that may have changed until the
   /// next cut, one that is written before that which it replaces can go, and the index's growth.
-  private var indexReserve: Int { indexReserve(keys: expectedKeys.load(ordering: .relaxed), opening: 0) }
-
   private func indexReserve(keys entries: Int, opening: Int) -> Int {
     if geometry.rewritesIndex {
       let whole = geometry.runSegments(entries: entries)
@@ -110,20 +108,30 @@ final class Space: Sendable {
   /// The free segments that puts leave.
   var reservedSegments: Int { left(by: .put) }
 
-  /// How many free segments a taker leaves.
-  func left(by purpose: Purpose) -> Int {
-    switch purpose {
-    // One for tombstones, one to copy to.
-    case .put: indexReserve + 2 + 2 * geometry.churn
-    case .copy: indexReserve + geometry.churn
-    case .delete: indexReserve
-    case .run: 0
-    }
+  /// How many segments one after the other a taker finds, up to `most`: each adds to the reserve, as what is written there
+  /// has to fit into the next run.
+  func takeable(by purpose: Purpose, most: Int) -> Int {
+    let free = freeCount
+    let keys = expectedKeys.load(ordering: .relaxed)
+    var count = 0
+    while count < most, free - count > left(by: purpose, keys: keys, opening: count) { count += 1 }
+    return count
   }
 
-  /// How many free segments puts leave once there may be so many keys, and so many segments more were opened.
-  func leftByPuts(keys: Int, opening: Int) -> Int {
-    indexReserve(keys: keys, opening: opening) + 2 + 2 * geometry.churn
+  /// How many free segments a taker leaves.
+  func left(by purpose: Purpose) -> Int {
+    left(by: purpose, keys: expectedKeys.load(ordering: .relaxed), opening: 0)
+  }
+
+  /// The same once there may be so many keys, and so many segments more were opened.
+  func left(by purpose: Purpose, keys: Int, opening: Int) -> Int {
+    switch purpose {
+    // One for tombstones, one to copy to.
+    case .put: indexReserve(keys: keys, opening: opening) + 2 + 2 * geometry.churn
+    case .copy: indexReserve(keys: keys, opening: opening) + geometry.churn
+    case .delete: indexReserve(keys: keys, opening: opening)
+    case .run: 0
+    }
   }
 
   /// The most neighbouring segments that are free.

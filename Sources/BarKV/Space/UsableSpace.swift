@@ -14,14 +14,14 @@ struct UsableSpace {
   private let keys: Int
 
   /// The share of what fits up to which overwriting is cheap: the last twentieth would cost compaction as much as all before.
-  static func comfort(_ geometry: Geometry) -> Double { geometry.rewritesIndex ? 1 : 0.95 }
+  static func comfort(_ geometry: Geometry) -> Double { geometry.rewritesIndex ? 1 : 0.94 }
 
   /// The lines of a key where there is none yet.
   private static var presumedLines: Double { 2 }
 
   init(_ log: Log) {
     geometry = log.geometry
-    lanes = log.laneCount
+    lanes = log.allLanes.count
     keys = max(log.keyCount, 0)
     liveLines = max(log.liveLines, 0)
     var inExtents = 0
@@ -78,7 +78,7 @@ struct UsableSpace {
     let others = 2 + 2 * geometry.churn
     if geometry.rewritesIndex { return whole + others }
     let bytes = geometry.mostRunBytes(keys: keys) - geometry.runBytes(entries: keys)
-    let changed = geometry.runBytes(entries: 2 * (lanes + 3) * geometry.recordLinesPerSegment)
+    let changed = geometry.runBytes(entries: 2 * (lanes + 1) * geometry.recordLinesPerSegment)
     let payload = geometry.runPayload
     return (changed + geometry.longestRun + max(0, bytes) + payload - 1) / payload + others
   }
