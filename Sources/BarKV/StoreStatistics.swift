@@ -19,7 +19,7 @@ public struct StoreStatistics: Sendable, Hashable {
   /// The number of the index's runs that are in force.
   public internal(set) var runCount: Int = 0
   /// The `liveBytes` that the store is made to hold, if what is added is like what is there; in a store without keys, if each
-  /// key takes 128 bytes. Puts of new keys are refused there, or a twentieth above where there are 128 segments or more:
+  /// key takes 128 bytes. Puts of new keys are refused there, or a sixteenth above where there are 128 segments or more:
   /// that keeps overwriting cheap.
   ///
   /// An estimate: from the segments that there are, those that puts leave, the index's 8.6 bytes a key, and the share of

@@ -1,11 +1,12 @@
 /// Finding room: the open segment, one that an earlier owner left, a fresh one, another lane's.
 extension Log {
-  /// Takes a lane whose open segment has room for `bytes` more. Give it back by ``release(_:)``.
+  /// Takes a lane whose open segment has room for `bytes` more; see ``acquireLane(offset:)`` for which. Give it back by
+  /// ``release(_:)``.
   ///
   /// - Throws: ``StoreError/full``, with nothing taken or written: maintenance may make room; or what the medium throws.
   @inline(__always)
-  func acquireLane(bytes: Int, purpose: Space.Purpose) throws(StoreError) -> Int {
-    let lane = acquireLane()
+  func acquireLane(bytes: Int, purpose: Space.Purpose, offset: Int = 0) throws(StoreError) -> Int {
+    let lane = acquireLane(offset: offset)
     if hasRoom(lane, bytes: bytes) { return lane }
     return try makeRoom(lane, bytes: bytes, purpose: purpose)
   }
@@ -21,9 +22,7 @@ extension Log {
   /// lanes away. So none are added: as long as no more than half of the lanes have a thread, each has two of its own.
   @inline(never)
   private func acquireLaneApart(bytes: Int, place: Index.Place) throws(StoreError) -> Int {
-    let lane = acquireLane(offset: recentKeys.note(place) ? laneCount / 2 : 0)
-    if hasRoom(lane, bytes: bytes) { return lane }
-    return try makeRoom(lane, bytes: bytes, purpose: .put)
+    try acquireLane(bytes: bytes, purpose: .put, offset: recentKeys.note(place) ? laneCount / 2 : 0)
   }
 
   /// Opens a segment for the lane, or changes to another lane.

@@ -21,7 +21,7 @@ final class Log: @unchecked Sendable {
   private let preparesAhead: Bool
   /// The lanes that writers take.
   let laneCount: Int
-  /// The lane of maintenance: copies of records, and runs. What lasts is kept apart from what is new.
+  /// The lane of maintenance: runs, and copies of what is young. What lasts is kept apart from what is new.
   var maintenanceLane: Int { laneCount }
   /// The lanes of copies, by how long what is copied has lasted.
   func copyLane(_ age: CopyAge) -> Int { age == .young ? maintenanceLane : tombstoneLane + age.rawValue }

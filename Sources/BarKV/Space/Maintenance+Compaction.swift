@@ -37,7 +37,9 @@ extension Maintenance {
   func compactStep(_ state: inout State, leastGarbage: Int) throws(StoreError) -> Bool {
     if netGain(state) > state.mostGained { beginPass(&state) }
     guard state.fruitlessMoves < geometry.segmentCount else { return false }
-    if state.manifest?.checkpoint == nil || !hasVictims(state, leastGarbage) {
+    var victims = chooseVictims(state, leastGarbage)
+    var extents = chooseExtentVictims(state, leastGarbage)
+    if state.manifest?.checkpoint == nil || victims.isEmpty && extents.isEmpty {
       guard log.tailBytes.value > 0 || hasUnreportedTail, state.manifest != nil else { return false }
       let before = state.gained
       do throws(StoreError) { try checkpoint(&state) } catch {
@@ -45,9 +47,9 @@ extension Maintenance {
         return false
       }
       if state.gained > before { return true }
+      victims = chooseVictims(state, leastGarbage)
+      extents = chooseExtentVictims(state, leastGarbage)
     }
-    let victims = chooseVictims(state, leastGarbage)
-    let extents = chooseExtentVictims(state, leastGarbage)
     guard !victims.isEmpty || !extents.isEmpty else { return false }
     var emptied = 0
     let copied = copiedBytes.load(ordering: .relaxed)
@@ -73,10 +75,6 @@ extension Maintenance {
   func beginPass(_ state: inout State) {
     state.mostGained = netGain(state)
     state.fruitlessMoves = 0
-  }
-
-  private func hasVictims(_ state: State, _ leastGarbage: Int) -> Bool {
-    !chooseVictims(state, leastGarbage).isEmpty || !chooseExtentVictims(state, leastGarbage).isEmpty
   }
 
   private var hasUnreportedTail: Bool {
@@ -148,7 +146,7 @@ extension Maintenance {
   private func segmentsTaken(lane: Int, lines: Int) -> Int {
     let beyond = unsafe lines - log[lane].pointee.room / lineSize
     let perSegment = geometry.recordLinesPerSegment
-    return lines == 0 || beyond <= 0 ? 0 : (beyond + perSegment - 1) / perSegment
+    return max(0, beyond + perSegment - 1) / perSegment
   }
 
   /// Copies what lives in a segment; whether nothing does afterwards.

@@ -13,7 +13,7 @@ struct UsableSpace {
   private let liveLines: Int
   private let keys: Int
 
-  /// The share of what fits up to which overwriting is cheap: the last twentieth would cost compaction as much as all before.
+  /// The share of what fits up to which overwriting is cheap: the last sixteenth would cost compaction as much as all before.
   static func comfort(_ geometry: Geometry) -> Double { geometry.rewritesIndex ? 1 : 0.94 }
 
   /// The lines of a key where there is none yet.
