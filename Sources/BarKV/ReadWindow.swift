@@ -101,7 +101,7 @@ extension Store {
   @inline(never)
   private func seekFurther(_ count: Int, in window: inout ReadWindow) {
     for item in 0..<count where unsafe window.items[item].count == ReadWindow.goesOn {
-      let slot = unsafe index.findBehindHome(index.place(window.items[item].word))
+      let slot = unsafe index.findAnywhere(index.place(window.items[item].word))
       unsafe window.items[item].word = slot.bits
       unsafe window.items[item].count = 0
       if slot.isOccupied { log.prefetchRecord(line: slot.line) }

@@ -231,9 +231,12 @@ final class Index: @unchecked Sendable {
     table(place.partition).prefetchNext(place.fragment)
   }
 
-  /// What the buckets behind the home bucket have, where that did not tell. The caller is inside a read.
-  func findBehindHome(_ place: Place) -> IndexSlot {
-    table(place.partition).findBehindHome(place.fragment)
+  /// What the table has for a key whose home bucket did not tell. The caller is inside a read.
+  ///
+  /// The home bucket is looked at once more: since then the partition may have got another table, in which the key stands
+  /// there.
+  func findAnywhere(_ place: Place) -> IndexSlot {
+    table(place.partition).findAnywhere(place.fragment)
   }
 
   /// The lines of all records in a partition at one moment, or `nil` where it is not resident. The caller is inside a

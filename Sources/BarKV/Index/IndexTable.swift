@@ -121,20 +121,20 @@ struct IndexTable {
     unsafe barkv_prefetch(UnsafeRawPointer(slots + (homeBucket(fragment) &+ 1) &* Self.slotsPerBucket))
   }
 
-  /// The first slot with this fragment in the buckets behind the home bucket, as ``findAtHome(_:)`` says it of that one;
-  /// `.vacated` where no bucket ends the search.
-  func findBehindHome(_ fragment: UInt64) -> IndexSlot {
+  /// The first slot with this fragment in all buckets of its search; `.empty` where there is none, `.vacated` where no bucket
+  /// ends the search.
+  func findAnywhere(_ fragment: UInt64) -> IndexSlot {
     let home = homeBucket(fragment)
     var bucket = home
-    while true {
-      bucket &+= 1
-      if bucket == bucketCount { bucket = 0 }
-      if bucket == home { return .vacated }
+    repeat {
       let first = bucket &* Self.slotsPerBucket
       let candidates = unsafe barkv_bucket_matches(slots + first, fragment)
       if candidates != 0 { return slot(first &+ candidates.trailingZeroBitCount) }
       if slot(first &+ (Self.slotsPerBucket &- 1)) == .empty { return .empty }
-    }
+      bucket &+= 1
+      if bucket == bucketCount { bucket = 0 }
+    } while bucket != home
+    return .vacated
   }
 
   /// The position at which a key with this fragment may be added: the first free one of its search. The table has one.

@@ -88,6 +88,22 @@ import Testing
     for number in keys.indices { #expect(values[number] == (number < 1_500 ? value(number, length: 50) : nil)) }
   }
 
+  /// A partition becomes resident, or is taken away again, between two steps of a search by another thread.
+  @Test func partitionsThatComeAndGo() throws {
+    let keys = (0..<500).map { key($0) }
+    for number in keys.indices { try store.put(value(number, length: 50), for: keys[number]) }
+    try store.close()
+    var options = StoreOptions()
+    options.indexBytes = 0
+    let again = try region.open(options: options)
+    try Threads.run(2) { _ in
+      for _ in 0..<200 {
+        let absent = try again.values(for: keys).indices { $0 == nil }
+        #expect(absent.isEmpty)
+      }
+    }
+  }
+
   @Test func refusals() throws {
     try store.put("value", for: "key")
     let longest = store.limits.maximumKeyLength
