@@ -43,8 +43,8 @@ extension Store {
     let superblock =
       superblock
       ?? Superblock(
-        geometry: geometry, seed: generator.next(), identifier: (generator.next(), generator.next()),
-        created: wallClockSeconds())
+        geometry: geometry, incompatibleFeatures: Frontier.isWorthIt(geometry) ? Superblock.frontiers : 0,
+        seed: generator.next(), identifier: (generator.next(), generator.next()), created: wallClockSeconds())
     do throws(StoreError) {
       var manifest = Manifest(commit: 1)
       manifest.isClosed = true

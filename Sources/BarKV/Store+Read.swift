@@ -116,14 +116,23 @@ extension Store {
     }
   }
 
-  /// The line of the key's record; makes its partition resident where it is not. The caller is inside a read.
+  /// The line of the key's record. The caller is inside a read.
+  ///
+  /// A partition that is not resident is made so by a later get that asks for it: the first takes from the region what it needs
+  /// itself.
   @unsafe
   func findLine(of key: UnsafeRawBufferPointer, at place: Index.Place) throws(StoreError) -> Int? {
     while true {
       switch index.find(place, matches: { unsafe log.record(atLine: $0, hasKey: key) }) {
       case .record(let line): return line
       case .absent: return nil
-      case .notResident: try makeResident(place.partition)
+      case .notResident:
+        if medium.isWhole, loader.isBetterAside(place.partition) {
+          let line = try loader.find(place) { unsafe log.record(atLine: $0, hasKey: key) }
+          // Else what was read may have been what stands in for lost memory: what it means is told by the long way.
+          if medium.isWhole { return line }
+        }
+        try makeResident(place.partition)
       }
     }
   }
@@ -168,8 +177,9 @@ extension Store {
   /// - Returns: what `body` returns, or `nil` where the key is absent.
   /// - Throws: ``StoreError/invalidKeyLength(_:maximum:)``, ``StoreError/damagedRecord(offset:)``, and what every call
   ///   throws: ``StoreError/closed``, ``StoreError/forked``, ``StoreError/deviceLost(_:)``.
-  /// - Complexity: one index probe, one record; no barrier, no lock, no allocation. The first touch of a part of the
-  ///   index, after opening or where a budget took it away, fills that part from the region: some 20 us.
+  /// - Complexity: one index probe, one record; no barrier, no lock, no allocation. Where a part of the index is not in
+  ///   memory, after opening or as a budget took it away, the first gets there look into the region themselves, and a later one
+  ///   fills the part: some 20 us, more where the region's pages are not mapped yet.
   @inlinable
   @inline(__always)
   public func withValue<R>(of key: RawSpan, _ body: (RawSpan) -> R) throws(StoreError) -> R? {

@@ -55,8 +55,8 @@ public struct StoreOptions: Sendable {
   /// touched. Below some 64 KiB, or 16 parts of the index where that is more, hardly a get finds its part in place.
   public var indexBytes: Int = .max
 
-  /// Whether the index is filled in the background after opening. Default: `true`. Without, the first touch of each part
-  /// of the index fills it.
+  /// Whether the index is filled in the background after opening. Default: `true`. Without, the first write or the second get
+  /// in each part of the index fills it.
   public var warmsIndex: Bool = true
 
   /// Whether checkpoints and compaction run on a thread of their own; else the writer that makes them due does them.

@@ -61,11 +61,16 @@ import Testing
     }
   }
 
-  @Test(arguments: [false, true]) func noTornValuesAndNoStepBack(sharesBarriers: Bool) throws {
+  /// Without a budget for the index in memory, parts of it come and go under the readers, as checkpoints let them.
+  @Test(arguments: [false, true], [Int.max, 0]) func noTornValuesAndNoStepBack(
+    sharesBarriers: Bool, indexBytes: Int
+  ) throws {
     let size = 32 << 20
+    var options = StoreOptions()
+    options.indexBytes = indexBytes
     let store = try Store.create(
       on: Medium.memory(image: [UInt8](repeating: 0, count: size), sharesBarriers: sharesBarriers),
-      geometry: Geometry(regionBytes: size, segmentSize: nil), path: "memory", options: StoreOptions())
+      geometry: Geometry(regionBytes: size, segmentSize: nil), path: "memory", options: options)
     let keys = 16
     let rounds = 600
     try Self.run(writers: 4, readers: 2) { writer in

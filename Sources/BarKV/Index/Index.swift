@@ -29,8 +29,10 @@ final class Index: @unchecked Sendable {
     let usedSlots = Atomic<Int>(0)
     /// Not 0 where a slot may be vacated, which a new key could take. Changed under the lock.
     let vacated = Atomic<Int>(0)
+    /// How many gets have asked for it while it was not resident.
+    let asked = Atomic<Int>(0)
     /// Fills the line, so that writers of neighbouring partitions do not meet.
-    private let padding = (0, 0, 0, 0)
+    private let padding = (0, 0, 0)
   }
 
   /// A key's place: its partition and the fragment of its hash.
@@ -139,9 +141,16 @@ final class Index: @unchecked Sendable {
     let old = table(partition)
     let bytes = old.byteCount
     replaceTable(partition, by: absentTable)
+    unsafe partitions[partition].asked.store(0, ordering: .relaxed)
     tableBytes.add(-bytes)
     unsafe epochs.retire(old.memory, bytes: bytes)
     return bytes
+  }
+
+  /// Counts a get that asks for a partition that is not resident; how many have before.
+  func countAsking(_ partition: Int) -> Int {
+    assert(partition >= 0 && partition < partitionCount)
+    return unsafe partitions[partition].asked.wrappingAdd(1, ordering: .relaxed).oldValue
   }
 
   /// Waits until nothing happens in the background that tables would be taken from, for good.

@@ -1,3 +1,5 @@
+import Synchronization
+
 /// Fills partitions of the index from the runs and the log's tail, and takes tables away again where a budget asks for it.
 final class IndexLoader: Sendable {
   /// What the index in the region is, and what lies over it; both change together.
@@ -12,6 +14,8 @@ final class IndexLoader: Sendable {
   private let source: Locked<Source>
   /// The most bytes of tables.
   private let budget: Int
+  /// Whether the warmer is at work, or will be soon.
+  private let isWarming = Atomic<Bool>(false)
   /// Where the search for a table to take away goes on.
   private let hand = Locked(0)
   /// Called where the budget is exceeded by tables whose changes are in no run yet; partitions may be held then.
@@ -29,6 +33,14 @@ final class IndexLoader: Sendable {
   var runs: RunSet { source.withLock { $0.runs } }
 
   // MARK: Loading
+
+  /// Whether a get that asks for a partition that is not resident should do without it: see ``find(_:matches:)``.
+  ///
+  /// The first one should: it is answered sooner, and what a budget keeps is what is read again. More of them should as long as the
+  /// warmer is on its way, so that no get waits long right behind an opening; but for a key that is asked for again and again.
+  func isBetterAside(_ partition: Int) -> Bool {
+    index.countAsking(partition) < (isWarming.load(ordering: .relaxed) ? 8 : 1)
+  }
 
   /// Makes a partition resident. The caller holds its lock, and it is not.
   ///
@@ -69,6 +81,32 @@ final class IndexLoader: Sendable {
     // What the tail changed is kept there until a run has it, so the table may be taken away all the same.
     index.install(table, in: partition, usedSlots: usedSlots, hasVacated: !items.isEmpty, isChanged: false)
     if index.residentBytes > budget { keepBudget() }
+  }
+
+  /// The line of the record of the key at `place` that `matches` accepts, in a partition that is not resident and does not
+  /// become so. The caller has begun a read before it saw that, so that nothing that is named here is used again.
+  ///
+  /// If the partition becomes resident meanwhile, and the key is written, this answers as before that write.
+  ///
+  /// - Throws: ``StoreError/damagedIndex(offset:)``.
+  /// - Complexity: a block or two of each run, and the records of the tail that seem to be the key's: a few pages of the
+  ///   region, where filling the partition touches a hundred.
+  func find(_ place: Index.Place, matches: (Int) -> Bool) throws(StoreError) -> Int? {
+    let source = source.withLock { $0 }
+    var changes: [RunEntry] = []
+    if let tail = source.tail, !Mutant.forgetsTail.isActive {
+      let content = tail.content(of: place.partition, index: index)
+      let newest = content.items.last {
+        $0.fragment == place.fragment && matches($0.line)
+          && !(Mutant.skipsTombstones.isActive && log.footprint(ofRecordAtLine: $0.line).isDelete)
+      }
+      if let newest { return log.footprint(ofRecordAtLine: newest.line).isDelete ? nil : newest.line }
+      changes = content.changes.filter { $0.fragment == place.fragment }
+    }
+    let key = RunEntry.key(place)
+    var slots = try source.runs.slots(key..<key + 1)
+    if !changes.isEmpty { slots = RunEntries.merge(newer: changes, older: slots, dropsGone: true) }
+    return slots.first { matches($0.line) }?.line
   }
 
   /// Finds out what a partition's records of the tail replaced, enters them, and accounts for both.
@@ -144,8 +182,12 @@ final class IndexLoader: Sendable {
     source.withLock { $0.runs.entryCount + ($0.tail?.count ?? 0) <= 2048 }
   }
 
+  /// Says that ``warm(while:)`` will be called.
+  func willWarm() { isWarming.store(true, ordering: .relaxed) }
+
   /// Makes partitions resident, as many as the budget takes, as long as `goesOn` says so.
   func warm(while goesOn: () -> Bool) {
+    defer { isWarming.store(false, ordering: .relaxed) }
     for partition in 0..<index.partitionCount {
       guard goesOn(), index.residentBytes < budget / 8 * 7 else { return }
       guard !index.isResident(partition) else { continue }

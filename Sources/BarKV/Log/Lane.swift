@@ -6,7 +6,7 @@ import Synchronization
 ///
 /// Invariants, while nobody holds the lock:
 /// - `isSettled`: all that the lane wrote is durable;
-/// - `position <= limit`, both line-aligned and inside the segment; the line at `limit` is kept for a seal;
+/// - `position <= frontier <= limit`, all line-aligned and inside the segment; the line at `limit` is kept for a seal;
 /// - what lies behind `position` in the segment is no record of this generation.
 @safe
 struct Lane: ~Copyable {
@@ -20,6 +20,8 @@ struct Lane: ~Copyable {
   var start = 0
   /// Where the next record goes.
   var position = 0
+  /// Where records must end before the segment's ``Frontier`` is moved on.
+  var frontier = 0
   /// Where records must end.
   var limit = 0
   /// What the record checksums start from.

@@ -49,6 +49,7 @@ extension Log {
         let header = unsafe Record.headerWords(
           delta: UInt32(truncatingIfNeeded: number &- state.pointee.baseSequence), key: key, value: value, kind: kind,
           isSettled: isSettled, salt: state.pointee.salt)
+        try unsafe reach(state, bytes: Int(item.pointee.lines) &* lineSize)
         unsafe item.pointee.offset = advance(state, bytes: Int(item.pointee.lines) &* lineSize) { offset in
           unsafe medium.stream(header, key: key, value: value, at: offset)
         }

@@ -192,6 +192,7 @@ final class Log: @unchecked Sendable {
     if medium.streamsRecords {
       let header = unsafe Record.headerWords(
         delta: delta, key: key, value: value, kind: kind, isSettled: isSettled, salt: state.pointee.salt)
+      try unsafe reach(state, bytes: bytes, isSeal: kind == .seal)
       return unsafe advance(state, bytes: bytes, isSeal: kind == .seal) { position in
         unsafe medium.stream(header, key: key, value: value, at: position)
       }
@@ -218,9 +219,21 @@ final class Log: @unchecked Sendable {
   func write(
     _ state: UnsafeMutablePointer<Lane>, bytes: Int, isSeal: Bool = false, site: MediumSite
   ) throws(StoreError) -> Int {
-    try unsafe advance(state, bytes: bytes, isSeal: isSeal) { (position) throws(StoreError) in
+    try unsafe reach(state, bytes: bytes, isSeal: isSeal)
+    return try unsafe advance(state, bytes: bytes, isSeal: isSeal) { (position) throws(StoreError) in
       try unsafe medium.write(
         UnsafeRawBufferPointer(start: state.pointee.scratch, count: bytes), at: position, site: site)
+    }
+  }
+
+  /// Sees to it that the segment's frontier lies behind the next `bytes` bytes of records.
+  @unsafe
+  @inline(__always)
+  func reach(_ state: UnsafeMutablePointer<Lane>, bytes: Int, isSeal: Bool = false) throws(StoreError) {
+    if unsafe bytes > state.pointee.frontier &- state.pointee.position {
+      // A seal in the last line stands in the word's place.
+      if unsafe isSeal && state.pointee.position == state.pointee.limit { return }
+      try unsafe moveFrontier(state, bytes: bytes)
     }
   }
 
@@ -232,7 +245,7 @@ final class Log: @unchecked Sendable {
     _ state: UnsafeMutablePointer<Lane>, bytes: Int, isSeal: Bool = false, _ store: (Int) throws(E) -> Void
   ) throws(E) -> Int {
     let position = unsafe state.pointee.position
-    unsafe precondition(bytes <= state.pointee.limit &- position || isSeal, "an append without room")
+    unsafe precondition(bytes <= state.pointee.frontier &- position || isSeal, "an append without room")
     try store(position)
     unsafe state.pointee.position = position &+ bytes
     unsafe state.pointee.soil(position..<position &+ bytes)
@@ -304,6 +317,7 @@ final class Log: @unchecked Sendable {
     segments.setUsed(geometry.segmentSize / lineSize, segment: segment)
     unsafe state.pointee.segment = -1
     unsafe state.pointee.position = 0
+    unsafe state.pointee.frontier = 0
     unsafe state.pointee.limit = 0
   }
 
@@ -340,12 +354,14 @@ final class Log: @unchecked Sendable {
   /// Ends the lane's open segment and goes on in one that an earlier owner left. The lane is settled before.
   func resumeSegment(_ lane: Int, _ partial: Space.Partial) throws(StoreError) {
     assert(unsafe self[lane].pointee.isSettled, "a chain of segments is resumed only by a settled lane")
+    if !partial.isClear { try clearBehindFrontier(partial) }
     try sealSegment(lane)
     enter(lane, segment: partial.segment, usedLines: partial.usedLines)
     if preparesAhead { preparer.advance() }
   }
 
-  /// Lets the lane of tombstones go on where it was; whether it had nowhere to go.
+  /// Lets the lane of tombstones go on where it was; whether it had nowhere to go. Nothing is written: an owner clears what
+  /// stands behind the segment's frontier before the lane is used.
   func adoptTombstones(_ partial: Space.Partial) -> Bool {
     guard unsafe self[tombstoneLane].pointee.segment < 0 else { return false }
     enter(tombstoneLane, segment: partial.segment, usedLines: partial.usedLines)
@@ -360,6 +376,8 @@ final class Log: @unchecked Sendable {
     unsafe state.pointee.start = start
     unsafe state.pointee.position = start + usedLines * lineSize
     unsafe state.pointee.limit = start + geometry.segmentSize - lineSize
+    // Where there are frontiers the first record writes one: this owner's.
+    unsafe state.pointee.frontier = superblock.hasFrontiers ? state.pointee.position : state.pointee.limit
     unsafe state.pointee.salt = entry.pointee.salt
     unsafe state.pointee.baseSequence = entry.pointee.baseSequence
     unsafe state.pointee.generation = entry.pointee.generation

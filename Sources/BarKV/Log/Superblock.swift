@@ -3,6 +3,8 @@ struct Superblock: Sendable, Equatable {
   var geometry: Geometry
   /// Feature bits that an older build may ignore.
   var compatibleFeatures: UInt64 = 0
+  /// Feature bits without which a build must leave the region alone.
+  var incompatibleFeatures: UInt64 = 0
   /// Random: seeds the hash of keys and every checksum, so that no content can pose as another store's record.
   var seed: UInt64
   /// Random: names the store.
@@ -12,8 +14,13 @@ struct Superblock: Sendable, Equatable {
 
   static func == (first: Superblock, second: Superblock) -> Bool {
     first.geometry == second.geometry && first.compatibleFeatures == second.compatibleFeatures
-      && first.seed == second.seed && first.identifier == second.identifier && first.created == second.created
+      && first.incompatibleFeatures == second.incompatibleFeatures && first.seed == second.seed
+      && first.identifier == second.identifier && first.created == second.created
   }
+
+  /// Log segments keep a ``Frontier``: a build that writes records and not that word would hide them from one that reads it.
+  static let frontiers: UInt64 = 1
+  var hasFrontiers: Bool { incompatibleFeatures & Self.frontiers != 0 }
 
   static let encodedBytes = 256
   static let version: UInt16 = 3
@@ -31,7 +38,7 @@ struct Superblock: Sendable, Equatable {
       unsafe target.setLittleEndian(Self.version, at: 12)
       unsafe target.setLittleEndian(UInt16(Self.encodedBytes), at: 14)
       unsafe target.setLittleEndian(compatibleFeatures, at: 16)
-      unsafe target.setLittleEndian(UInt64(0), at: 24)
+      unsafe target.setLittleEndian(incompatibleFeatures, at: 24)
       unsafe target.setLittleEndian(UInt64(geometry.regionBytes), at: 32)
       unsafe target.setLittleEndian(UInt32(geometry.segmentSize), at: 40)
       unsafe target.setLittleEndian(UInt32(geometry.segmentCount), at: 44)
@@ -123,8 +130,8 @@ struct Superblock: Sendable, Equatable {
     }
     let found = unsafe source.littleEndian(UInt16.self, at: 12)
     guard found == version else { return .unsupportedVersion(found: found, supported: version) }
-    let incompatible = unsafe source.littleEndian(UInt64.self, at: 24)
-    guard incompatible == 0 else { return .unsupportedFeatures(incompatible) }
+    let unknown = unsafe source.littleEndian(UInt64.self, at: 24) & ~frontiers
+    guard unknown == 0 else { return .unsupportedFeatures(unknown) }
     let recorded = unsafe source.littleEndian(UInt64.self, at: 32)
     guard recorded == UInt64(regionBytes) else {
       return .sizeMismatch(recorded: recorded, found: UInt64(regionBytes))
@@ -156,6 +163,7 @@ struct Superblock: Sendable, Equatable {
     return unsafe Superblock(
       geometry: geometry,
       compatibleFeatures: source.littleEndian(UInt64.self, at: 16),
+      incompatibleFeatures: source.littleEndian(UInt64.self, at: 24),
       seed: source.littleEndian(UInt64.self, at: 72),
       identifier: (source.littleEndian(UInt64.self, at: 80), source.littleEndian(UInt64.self, at: 88)),
       created: source.littleEndian(UInt64.self, at: 96))

@@ -8,6 +8,8 @@ enum MediumSite: UInt8, Sendable, CaseIterable {
   // Writing.
   case segmentHeader
   case record
+  /// How far the records of a segment may reach.
+  case frontier
   case tombstone
   case seal
   case batchHeader

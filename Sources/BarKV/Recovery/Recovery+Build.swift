@@ -106,6 +106,7 @@ extension Recovery {
     if Mutant.erasesBeforeManifest.isActive {
       try manifest.write(to: medium, superblock: superblock, site: .openingManifest)
     }
+    if let unclearTombstones { try log.clearBehindFrontier(unclearTombstones) }
     return manifest
   }
 
@@ -171,13 +172,18 @@ extension Recovery {
         + (atCut == nil ? 0 : found.checkpoint?.segments[segment].dead ?? 0), segment: segment)
     // The seal's line is not for records.
     if isOpen, used < geometry.segmentSize / lineSize {
-      let partial = Space.Partial(segment: segment, usedLines: used)
+      // A close leaves nothing behind a frontier, and what was read to its end has been erased where it was dropped.
+      let partial = Space.Partial(segment: segment, usedLines: used, isClear: closed != nil || !scan.isBounded)
       let before = atCut ?? Geometry.segmentHeaderBytes / lineSize
       let deadBefore = atCut == nil ? 0 : found.checkpoint?.segments[segment].dead ?? 0
       let hasTombstonesOnly =
         deadBefore == before - Geometry.segmentHeaderBytes / lineSize && used > Geometry.segmentHeaderBytes / lineSize
         && scan.entries.allSatisfy { $0.offset >= decided.cut || $0.isDelete } && scan.reservations.isEmpty
-      if !hasTombstonesOnly || !log.adoptTombstones(partial) { log.space.offer(partial) }
+      if !hasTombstonesOnly || !log.adoptTombstones(partial) {
+        log.space.offer(partial)
+      } else if !partial.isClear {
+        unclearTombstones = partial
+      }
     }
   }
 

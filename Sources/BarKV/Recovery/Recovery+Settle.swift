@@ -64,6 +64,14 @@ extension Recovery {
       try header.writeCopy(copy, to: medium, superblock: superblock)
       changed = true
     }
+    // A seal in the frontier's place ends what the frontier hides.
+    for (scan, decided) in zip(scans, verdict.segments)
+    where scan.isBounded && (scan.losesProof(decided) || isEndDamaged(scan, decided, log: log)) {
+      let start = geometry.segmentOffset(scan.header.segment)
+      try log.clearBehindFrontier(
+        Space.Partial(
+          segment: scan.header.segment, usedLines: (decided.cut - start) / lineSize, isClear: false))
+    }
     for (scan, decided) in zip(scans, verdict.segments) where isEndDamaged(scan, decided, log: log) {
       try writeSeal(scan.header, site: .endSeal)
       changed = true
@@ -76,6 +84,9 @@ extension Recovery {
       let from = max(start, min(decided.settledUpTo, decided.cut))
       try medium.flush(start..<start + Geometry.segmentHeaderBytes, site: .acceptedHeader)
       try medium.flush(from..<decided.cut, site: .acceptedRecords)
+      // Accepted records whose frontier is lost would be lost with it.
+      let last = Frontier.offset(scan.header.segment, geometry)
+      if superblock.hasFrontiers { try medium.flush(last..<last + lineSize, site: .acceptedRecords) }
     }
     for header in survey.extents where !unused.contains(header.segment) {
       let start = geometry.segmentOffset(header.segment)

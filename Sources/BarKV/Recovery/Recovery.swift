@@ -11,6 +11,8 @@ struct Recovery {
   /// Where the superblock's copy is that is not valid.
   let damagedSuperblock: Int?
   var report = RecoveryReport()
+  /// The segment in which the lane of tombstones goes on, where something may stand behind its frontier.
+  var unclearTombstones: Space.Partial?
   var geometry: Geometry { superblock.geometry }
 
   /// The longest list of damage kept in a report.

@@ -62,25 +62,20 @@ struct SegmentScan: Sendable {
   var tail: Int
   /// Whether something other than zeros stands at the tail, where no seal does: a torn record, or an earlier use's.
   var hasBytesAtTail = false
-  /// The bytes of long candidates for records that were not padded as records are, and whose checksums were looked at all
-  /// the same.
+  /// Whether a frontier said that nothing counts from some line on, and what stands there was not read.
+  let isBounded: Bool
+  /// What the scan cost: see ``RecordSearch/doubtedBytes``.
   private(set) var doubtedBytes = 0
-  /// The most of them.
-  private let doubtLimit: Int
   /// How many valid records there are, batch headers and the seal included.
   var recordCount = 0
-
-  /// The longest candidate whose checksum is always looked at.
-  private static var longestUndoubted: Int { 16 * lineSize }
 
   /// Reads the segment. It may hold anything: whatever does not validate is a gap.
   ///
   /// - Parameters:
   ///   - from: where to begin; what stands before it was durable.
   ///   - atLeast: no record that counts has a lower number.
-  /// - Complexity: the segment's size; each line is the start of at most one checksum, and those of long candidates that
-  ///   are not padded as a record is come to twice the segment at most. Where an earlier use left bytes of any kind, every
-  ///   eighth line looks like a put with a long key: without an end to it, those would be a thousand times the segment.
+  /// - Complexity: the segment's size, or what its ``Frontier`` leaves of it; each line is the start of at most one checksum: see
+  ///   ``RecordSearch``.
   init(
     _ header: SegmentHeader, from: Int, atLeast sequence: UInt64, region: UnsafeRawBufferPointer,
     superblock: Superblock, hash: (UnsafeRawBufferPointer) -> UInt64
@@ -94,16 +89,20 @@ struct SegmentScan: Sendable {
     var gapStart: Int?
     highestSequence = sequence
     tail = position
-    doubtLimit = 2 * geometry.segmentSize
+    let frontier =
+      superblock.hasFrontiers
+      ? unsafe Frontier.read(region, segment: header.segment, salt: salt, geometry: geometry) : nil
+    // No record of this use counts from here on.
+    let stop = max(from, frontier ?? end)
+    isBounded = stop < end
+    var search = RecordSearch(limit: stop, salt: salt, segmentSize: geometry.segmentSize)
     // Memory that is not touched costs nothing; growing step by step would touch it twice.
-    entries.reserveCapacity(min((end - from) / lineSize, 1 << 16))
-    while position < end {
+    entries.reserveCapacity(min((stop - from) / lineSize, 1 << 16))
+    while position < stop {
       // Records end before the seal's line. Their sequence rises: an owner after a crash starts beyond all that was in
       // flight, so that a record which that crash tore, and a later write happens to complete, is still none.
-      let limit = end - position > lineSize ? end - lineSize : end
-      let found =
-        unsafe isWorthAChecksum(region, at: position, limit: limit)
-        ? Record.validate(region, at: position, limit: limit, salt: salt) : nil
+      search.limit = stop < end || end - position <= lineSize ? stop : end - lineSize
+      let found = unsafe search.record(in: region, at: position)
       guard let record = found,
         record.kind == .seal
           || (position + lineSize < end
@@ -126,20 +125,11 @@ struct SegmentScan: Sendable {
       tail = position
       if record.kind == .seal { break }
     }
-    if sealOffset == nil, tail < end {
+    doubtedBytes = search.doubtedBytes
+    // The frontier itself is nothing torn.
+    if sealOffset == nil, tail < (frontier == nil ? end : end - lineSize) {
       hasBytesAtTail = unsafe region[tail..<tail + lineSize].contains { $0 != 0 }
     }
-  }
-
-  /// Whether the checksum of what stands at `offset` is looked at.
-  @inline(__always)
-  private mutating func isWorthAChecksum(_ region: UnsafeRawBufferPointer, at offset: Int, limit: Int) -> Bool {
-    guard let record = unsafe Record.header(region, at: offset), record.byteCount > Self.longestUndoubted,
-      record.isSensible, record.byteCount <= limit - offset, unsafe !Record.isPadded(record, region, at: offset)
-    else { return true }
-    guard doubtedBytes + record.byteCount <= doubtLimit else { return false }
-    doubtedBytes += record.byteCount
-    return true
   }
 
   private mutating func take(

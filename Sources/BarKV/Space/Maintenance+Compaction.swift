@@ -142,8 +142,10 @@ extension Maintenance {
     return lanes.max { unsafe log[$0].pointee.room < log[$1].pointee.room } ?? log.maintenanceLane
   }
 
-  /// How many segments the lane opens for so many lines.
+  /// How many segments the lane of copies opens for so many lines.
   private func segmentsTaken(lane: Int, lines: Int) -> Int {
+    // The others are writers', and not to be looked at without their locks.
+    guard lines > 0 else { return 0 }
     let beyond = unsafe lines - log[lane].pointee.room / lineSize
     let perSegment = geometry.recordLinesPerSegment
     return max(0, beyond + perSegment - 1) / perSegment

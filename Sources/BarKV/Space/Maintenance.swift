@@ -146,7 +146,9 @@ final class Maintenance: @unchecked Sendable {
     // Little is done at once, sooner than a thread would begin.
     if !isInBackground || loader.isLittleLeft { loader.resolveTail() }
     guard isInBackground else { return }
-    if warms && !loader.isLittleLeft || log.tailBytes.value >= tailTrigger { ask() }
+    let isToWarm = warms && !loader.isLittleLeft
+    if isToWarm { loader.willWarm() }
+    if isToWarm || log.tailBytes.value >= tailTrigger { ask() }
   }
 
   /// Sees to it that what is due is done; returns at once.

@@ -19,6 +19,8 @@ final class Space: Sendable {
   struct Partial: Sendable, Equatable {
     var segment: Int
     var usedLines: Int
+    /// Whether it is known that no record stands behind the segment's frontier.
+    var isClear: Bool
   }
 
   /// What space is for.

@@ -97,6 +97,10 @@ enum Mutant {
   case closedDespiteNewerOwner
   /// A closed manifest counts although segments have grown since.
   case closedDespiteGrowth
+  /// A segment's frontier stays where its first record put it.
+  case frontierStays
+  /// Records behind a frontier are not erased before it moves on.
+  case keepsBehindFrontier
   /// The numbers of records in a segment may fall.
   case sequenceMayFall
   /// After a crash the sequence goes on where the log ends.

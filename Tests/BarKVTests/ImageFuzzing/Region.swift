@@ -37,16 +37,20 @@ final class Region: MediumObserver {
 
   /// Formats the region.
   ///
-  /// - Parameter seed: decides everything that is random about the store, so that a test can be replayed.
+  /// - Parameters:
+  ///   - seed: decides everything that is random about the store, so that a test can be replayed.
+  ///   - hasFrontiers: whether it keeps frontiers; `nil` for what its segments make of it.
   func create(
-    segmentSize: Int? = nil, seed: UInt64 = 1, domain: PersistenceDomain = .processOnly,
+    segmentSize: Int? = nil, seed: UInt64 = 1, hasFrontiers: Bool? = nil, domain: PersistenceDomain = .processOnly,
     options: StoreOptions = StoreOptions()
   ) throws(StoreError) -> Store {
     let content = image
     let geometry = try Geometry(regionBytes: content.count, segmentSize: segmentSize)
     var generator = SeededGenerator(seed: seed)
     let superblock = Superblock(
-      geometry: geometry, seed: generator.next(), identifier: (generator.next(), generator.next()), created: 0)
+      geometry: geometry,
+      incompatibleFeatures: hasFrontiers ?? Frontier.isWorthIt(geometry) ? Superblock.frontiers : 0,
+      seed: generator.next(), identifier: (generator.next(), generator.next()), created: 0)
     return try Store.create(
       on: Medium.memory(image: content, domain: domain, observer: self), geometry: geometry, path: "memory",
       options: options, superblock: superblock)

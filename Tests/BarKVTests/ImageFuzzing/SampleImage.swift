@@ -137,3 +137,8 @@ struct SampleImage: Sendable {
     lastKey = key(45)
   }
 }
+
+/// Tests name their arguments in what they print: not by all the bytes.
+extension SampleImage: CustomStringConvertible {
+  var description: String { "a store of \(bytes.count) bytes with \(contents.count) keys" }
+}

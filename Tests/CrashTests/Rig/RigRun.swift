@@ -74,7 +74,8 @@ final class RigRun {
     var generator = SeededGenerator(seed: seed ^ 0x0053_7570_6572)
     // The store's own random numbers too come from the seed.
     let superblock = Superblock(
-      geometry: geometry, seed: generator.next(), identifier: (generator.next(), generator.next()), created: 0)
+      geometry: geometry, incompatibleFeatures: shape.hasFrontiers ? Superblock.frontiers : 0, seed: generator.next(),
+      identifier: (generator.next(), generator.next()), created: 0)
     let store = try Store.create(
       on: medium(), geometry: geometry, path: "memory", options: shape.options, superblock: superblock)
     try process(recorder.take())

@@ -6,6 +6,8 @@ struct Shape: Sendable, Hashable {
   var segment: Int?
   var keys: Int
   var sharesBarriers = false
+  /// Whether the store keeps frontiers, as one of large segments does.
+  var hasFrontiers = false
   /// The bytes of tail that opening reads at most: few make many checkpoints.
   var replay = 16 << 20
 
@@ -37,6 +39,8 @@ struct Shape: Sendable, Hashable {
       shape.replay = [1 << 10, 2 << 10, 4 << 10].randomElement(using: &generator) ?? 1 << 10
     }
     shape.sharesBarriers = Int.random(in: 0..<(isConcurrent ? 2 : 6), using: &generator) == 0
+    // Segments as small as these have a step of a line or two: a few records move the frontier.
+    shape.hasFrontiers = Bool.random(using: &generator)
     return shape
   }
 

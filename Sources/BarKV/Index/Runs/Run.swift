@@ -177,23 +177,46 @@ struct Run: Sendable, Equatable {
     into entries: inout [RunEntry]
   ) -> Int? {
     guard lower < range.upperBound, upper > range.lowerBound, blockCount > 0 else { return nil }
-    let stateBits = RunBlock.stateBits(regionBytes: region.count)
     let blocks = unsafe region.baseAddress! + offset + Self.headerBytes
-    var block = unsafe firstBlock(blocks, reaching: lower)
-    while block < blockCount {
-      let start = unsafe blocks + block * RunBlock.byteCount
+    let first = unsafe firstBlock(blocks, reaching: lower)
+    return unsafe decode(
+      blocks + first * RunBlock.byteCount, numbers: first..<blockCount, from: lower, to: upper,
+      regionBytes: region.count, lines: lines, into: &entries)
+  }
+
+  /// Adds the entries of neighbouring blocks as ``read(_:lines:from:to:into:)`` does, up to the first block behind the range.
+  ///
+  /// - Parameters:
+  ///   - blocks: the first of the blocks, wherever it was read to.
+  ///   - numbers: which of the run's they are.
+  @unsafe
+  func decode(
+    _ blocks: UnsafeRawPointer, numbers: Range<Int>, from lower: UInt64, to upper: UInt64, regionBytes: Int,
+    lines: Range<Int>, into entries: inout [RunEntry]
+  ) -> Int? {
+    let stateBits = RunBlock.stateBits(regionBytes: regionBytes)
+    for block in numbers {
+      let start = unsafe blocks + (block - numbers.lowerBound) * RunBlock.byteCount
       // The first one behind the range is checked like the others: its place has decided where the search began or ends.
       let isLast = unsafe RunBlock.firstKey(start) >= upper
       guard
         unsafe RunBlock.decode(
           start, from: lower, to: upper, stateBits: stateBits, lines: lines, salt: salt, into: &entries)
       else {
-        return offset + Self.headerBytes + block * RunBlock.byteCount
+        return blockOffset(block)
       }
       if isLast { break }
-      block += 1
     }
     return nil
+  }
+
+  /// Where a block stands in the region.
+  func blockOffset(_ block: Int) -> Int { offset + Self.headerBytes + block * RunBlock.byteCount }
+
+  /// The block in which a place is to be expected: places are spread evenly.
+  func likelyBlock(_ key: UInt64) -> Int {
+    let span = Double(range.upperBound - range.lowerBound)
+    return Int(Double(key > range.lowerBound ? key - range.lowerBound : 0) / span * Double(blockCount))
   }
 
   /// The offsets of all blocks that do not match their checksums.
@@ -202,7 +225,7 @@ struct Run: Sendable, Equatable {
     var offsets: [Int] = []
     var entries: [RunEntry] = []
     for block in 0..<blockCount {
-      let position = offset + Self.headerBytes + block * RunBlock.byteCount
+      let position = blockOffset(block)
       entries.removeAll(keepingCapacity: true)
       let isWhole = unsafe RunBlock.decode(
         region.baseAddress! + position, from: 0, to: RunEntry.keyLimit, stateBits: stateBits,
@@ -212,13 +235,12 @@ struct Run: Sendable, Equatable {
     return offsets
   }
 
-  /// The last block that starts at or before the place, or the first one: places are spread evenly, so the guess is good.
+  /// The last block that starts before the place, or the first one.
   @unsafe
   private func firstBlock(_ blocks: UnsafeRawPointer, reaching key: UInt64) -> Int {
     var low = 0
     var high = blockCount
-    let span = Double(range.upperBound - range.lowerBound)
-    var guess = Int(Double(key > range.lowerBound ? key - range.lowerBound : 0) / span * Double(blockCount))
+    var guess = likelyBlock(key)
     var step = 1
     // Gallops away from the guess, then halves.
     while high - low > 1 {

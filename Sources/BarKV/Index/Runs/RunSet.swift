@@ -72,6 +72,13 @@ final class RunSet: Sendable {
   }
 
   private func read(_ run: Run, _ range: Range<UInt64>, into entries: inout [RunEntry]) throws(StoreError) {
+    if range.count == 1 {
+      switch run.readAside(medium, lines: lines, at: range.lowerBound, into: &entries) {
+      case .read: return
+      case .damaged(let offset): throw .damagedIndex(offset: UInt64(offset))
+      case .impossible: break
+      }
+    }
     let damage = unsafe run.read(
       medium.bytes, lines: lines, from: range.lowerBound, to: range.upperBound, into: &entries)
     if let damage { throw .damagedIndex(offset: UInt64(damage)) }

@@ -91,7 +91,8 @@ final class PeerInterleaving: @unchecked Sendable {
     live = ImageBuffer(count: shape.size)
     image = CrashImage(model: model, base: ImageBuffer(count: shape.size))
     let superblock = Superblock(
-      geometry: try Geometry(regionBytes: shape.size, segmentSize: shape.segment), seed: generator.next(),
+      geometry: try Geometry(regionBytes: shape.size, segmentSize: shape.segment),
+      incompatibleFeatures: seed % 2 == 0 ? Superblock.frontiers : 0, seed: generator.next(),
       identifier: (generator.next(), generator.next()), created: 0)
     store = try Store.create(
       on: live.medium(for: model, observer: recorder), geometry: superblock.geometry, path: "memory",
