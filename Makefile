@@ -14,7 +14,7 @@ TSAN_ENVIRONMENT := TSAN_OPTIONS=exitcode=99:atexit_sleep_ms=0:handle_sigbus=0:r
 # The leak checker mistakes what XCTest keeps for leaks.
 ASAN_ENVIRONMENT := ASAN_OPTIONS=detect_leaks=0:exitcode=99:handle_sigbus=0
 # What runs on one thread a store has nothing for the thread sanitizer, at ten times the time.
-TSAN_TESTS := --skip CrashTests --skip ImageTests --skip FormatTests --skip CLITests --skip PeerDevicesTests
+TSAN_TESTS := --skip CrashTests --skip ImageTests --skip FormatTests --skip CLITests --skip PeerDevicesTests --skip RunAsideTests
 # Tests reach internals through `@testable`, which an optimised build offers only when asked.
 RELEASE_TESTS := -c release -Xswiftc -enable-testing
 

@@ -31,7 +31,7 @@ import Testing
   }
 
   /// How places are spread: as hashes are, all in one corner, few with many entries each.
-  @Test(arguments: 0..<3, [0, 1, 29, 5_000, 100_000]) func agreesWithTheMapping(spread: Int, count: Int) throws {
+  @Test(arguments: 0..<3, [0, 1, 29, 5_000, 30_000]) func agreesWithTheMapping(spread: Int, count: Int) throws {
     let file = TemporaryFile()
     let medium = try openMedium(file)
     defer { medium.unmap() }
@@ -46,7 +46,7 @@ import Testing
     let run = try written(keys, to: medium)
     var found = 0
     var impossible = 0
-    for key in keys.prefix(2_000) + [0, 1 << 39, RunEntry.keyLimit - 1] {
+    for key in keys.prefix(500) + [0, 1 << 39, RunEntry.keyLimit - 1] {
       var expected: [RunEntry] = []
       let damage = unsafe run.read(medium.bytes, lines: Self.lines, from: key, to: key + 1, into: &expected)
       #expect(damage == nil)
@@ -58,7 +58,7 @@ import Testing
       }
       found += expected.count
     }
-    #expect(found >= min(count, 2_000))
+    #expect(found >= min(count, 500))
     // What is spread as hashes are is found so.
     if spread == 0 { #expect(impossible == 0) }
   }

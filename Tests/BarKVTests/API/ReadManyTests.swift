@@ -97,7 +97,7 @@ import Testing
     options.indexBytes = 0
     let again = try region.open(options: options)
     try Threads.run(2) { _ in
-      for _ in 0..<200 {
+      for _ in 0..<60 {
         let absent = try again.values(for: keys).indices { $0 == nil }
         #expect(absent.isEmpty)
       }
