@@ -92,7 +92,7 @@ extension Log {
   }
 
   /// Erases what stands as a record behind the frontier of a segment that an earlier owner left, so that it is none when the
-  /// frontier has moved on.
+  /// frontier has moved on. Does nothing where it is known to be clear.
   ///
   /// - Complexity: where a frontier bounded what opening read, a checksum a line of the rest, once after a crash; a barrier if
   ///   anything is erased.
@@ -100,7 +100,7 @@ extension Log {
     let segment = partial.segment
     let end = geometry.segmentOffset(segment) + partial.usedLines * lineSize
     let salt = unsafe segments[segment].pointee.salt
-    guard superblock.hasFrontiers, !Mutant.keepsBehindFrontier.isActive,
+    guard !partial.isClear, superblock.hasFrontiers, !Mutant.keepsBehindFrontier.isActive,
       let frontier = unsafe Frontier.read(medium.bytes, segment: segment, salt: salt, geometry: geometry)
     else { return }
     let last = Frontier.offset(segment, geometry)

@@ -120,17 +120,16 @@ extension Log {
     var open = try openSegmentsOfLanes()
     // Those that this owner never resumed are still as they were found.
     while let partial = space.takePartial(lines: 0) {
-      // The next owner takes a closed store's for clear.
-      if !partial.isClear { try clearBehindFrontier(partial) }
       if open.count < capacity {
+        // The next owner takes a closed store's for clear.
+        try clearBehindFrontier(partial)
         open.append(Manifest.OpenSegment(segment: UInt32(partial.segment), lines: UInt32(partial.usedLines)))
       } else {
         lock(0).lock()
         defer { release(0) }
         let current = open.firstIndex { unsafe Int($0.segment) == self[0].pointee.segment }
         if let current { open.remove(at: current) }
-        try resumeSegment(
-          0, Space.Partial(segment: partial.segment, usedLines: partial.usedLines, isClear: true))
+        try resumeSegment(0, partial)
         try sealSegment(0)
         try settleSeals(0)
       }

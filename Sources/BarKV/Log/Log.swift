@@ -354,7 +354,7 @@ final class Log: @unchecked Sendable {
   /// Ends the lane's open segment and goes on in one that an earlier owner left. The lane is settled before.
   func resumeSegment(_ lane: Int, _ partial: Space.Partial) throws(StoreError) {
     assert(unsafe self[lane].pointee.isSettled, "a chain of segments is resumed only by a settled lane")
-    if !partial.isClear { try clearBehindFrontier(partial) }
+    try clearBehindFrontier(partial)
     try sealSegment(lane)
     enter(lane, segment: partial.segment, usedLines: partial.usedLines)
     if preparesAhead { preparer.advance() }
