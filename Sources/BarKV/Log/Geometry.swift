@@ -85,15 +85,13 @@ struct Geometry: Sendable, Equatable {
     regionBytes >= pagedRegionBytes ? pageSize : 512
   }
 
-  /// A 512th of the region, from 128 KiB, which holds the longest key, to 2 MiB; less in tiny regions, and a smaller share in
-  /// large ones: few headers for an opening to read, many victims for the compactor to choose from.
+  /// A 512th of the region, from 128 KiB, which holds the longest key, to 64 MiB; a larger share in regions below 1 MiB: few
+  /// headers for an opening to read, many victims for the compactor to choose from. That a segment is large costs an opening
+  /// nothing: ``Frontier`` bounds what it reads of one that was open.
   private static func defaultSegmentSize(regionBytes: Int) -> Int {
-    // Opening touches a page of each segment, and all pages of one that was open: the more there is of one the less there is
-    // of the other. From 1 GiB on both are the same number.
-    if regionBytes > 1 << 30 {
-      return min(powerOfTwo(notAbove: Int(Double(regionBytes).squareRoot() * 64)), maximumSegmentSize)
+    if regionBytes >= 1 << 20 {
+      return min(max(powerOfTwo(notAbove: regionBytes / 512), 128 << 10), maximumSegmentSize)
     }
-    if regionBytes >= 1 << 20 { return max(powerOfTwo(notAbove: regionBytes / 512), 128 << 10) }
     return min(max(powerOfTwo(notAbove: regionBytes / 64), minimumSegmentSize), 64 << 10)
   }
 

@@ -79,12 +79,18 @@ extension Maintenance {
     for part in parts { entries += try part.get() }
   }
 
-  /// How many delta runs may lie over the base: as many as have half of its entries, at least one checkpoint's and at
-  /// most those of 64.
+  /// So many checkpoints may have delta runs over one place at most. Each is a look for a get whose partition is not in
+  /// memory, some 4 us of it; each more lets the base be written anew after more changes.
+  private static var mostCheckpoints: Int { 16 }
+
+  /// How many delta runs may lie over the base: as many as have half of its entries, at least one, and at most those of
+  /// sixteen checkpoints.
   func mostDeltas(_ state: State) -> Int {
     let each = max(1, entries(state.deltas) / max(1, state.deltas.count))
-    let runsPerCheckpoint = max(1, (entries(state.deltas) / 64 + geometry.entriesPerRun - 1) / geometry.entriesPerRun)
+    // A checkpoint's runs cover all places, one behind the other.
+    let checkpoints = max(1, state.deltas.count { $0.range.lowerBound == 0 })
+    let runsPerCheckpoint = (state.deltas.count + checkpoints - 1) / checkpoints
     let room = Manifest.runCapacity(segmentCount: geometry.segmentCount) - state.base.count - 8
-    return max(1, min(64 * runsPerCheckpoint, entries(state.base) / 2 / each, room))
+    return max(1, min(Self.mostCheckpoints * runsPerCheckpoint, entries(state.base) / 2 / each, room))
   }
 }
