@@ -390,7 +390,7 @@ extension Store {
     // What a refused attempt leaves behind is room again for the next: without an end it could go on like that. A delete
     // does not give up as long as what is coming back waits for readers.
     for attempt in 0..<(purpose == .delete ? 400 : 16) {
-      let hasGained = try maintenance.makeRoom(for: purpose)
+      let hasGained = try maintenance.makeRoom(for: purpose, isFirst: attempt == 0)
       do throws(StoreError) {
         // Even where no segment was gained: copies leave room in theirs, which tombstones may use.
         return try body()

@@ -59,6 +59,7 @@ extension Maintenance {
       release(&state)
       throw error
     }
+    let added = max(0, deltas.count - state.deltas.count)
     state.runNumber = runNumber
     cut.checkpoint.runNumber = runNumber
     cut.checkpoint.runs = (base + deltas).map(\.reference)
@@ -74,7 +75,7 @@ extension Maintenance {
     leaveRuns(&state)
     release(&state)
     // Where space is short, all delta runs go: what they take up is worth more than the writing.
-    try mergeRuns(&state, most: sealing == .all ? 0 : mostDeltas(state))
+    if sealing == .all { try mergeRuns(&state, most: 0) } else { try mergeShare(&state, added: added) }
     release(&state)
     loader.keepBudget(asks: false)
   }

@@ -6,14 +6,41 @@
 extension Maintenance {
   /// Merges delta runs, until at most `most` are left; a commit for every few runs.
   func mergeRuns(_ state: inout State, most: Int) throws(StoreError) {
-    var turns = 0
-    while state.deltas.count > most, turns < 2 * state.base.count + 2 {
-      turns += 1
+    try mergeRuns(&state) { state, steps in state.deltas.count > most && steps < 2 * state.base.count + 2 }
+  }
+
+  /// Merges the share of the base that is due when `added` delta runs have been written: all of it in the time of as many as
+  /// may lie over it, so that no checkpoint, and no writer that waits for one, has all of the base to wait for.
+  func mergeShare(_ state: inout State, added: Int) throws(StoreError) {
+    let most = mostDeltas(state)
+    state.mergingDue += Double(state.base.count * added) / Double(most)
+    try mergeRuns(&state) { state, _ in
+      guard !state.deltas.isEmpty else {
+        state.mergingDue = 0
+        return false
+      }
+      guard state.mergingDue >= Double(Self.runsPerStep) else { return false }
+      state.mergingDue -= Double(Self.runsPerStep)
+      return true
+    }
+    // Where that was not enough, as after an opening: how far merging had come is not kept.
+    try mergeRuns(&state, most: most)
+  }
+
+  /// So many base runs are written anew by one commit.
+  private static var runsPerStep: Int { 3 }
+
+  /// Writes base runs anew, the oldest ones, a step at a time as long as `isDue` says so; it is told how many were done.
+  private func mergeRuns(_ state: inout State, while isDue: (inout State, Int) -> Bool) throws(StoreError) {
+    var steps = 0
+    while isDue(&state, steps) {
+      steps += 1
       guard var manifest = state.manifest, manifest.checkpoint != nil else { return }
       var (base, runNumber) = (state.base, state.runNumber)
       var written = WrittenRuns()
       do throws(StoreError) {
-        try rewriteOldest(&base, deltas: state.deltas, count: log.space.freeCount > 3 ? 3 : 2, &runNumber, &written)
+        let count = log.space.freeCount > 3 ? Self.runsPerStep : 2
+        try rewriteOldest(&base, deltas: state.deltas, count: count, &runNumber, &written)
         try settle(written)
       } catch {
         guard error == .full else { throw error }

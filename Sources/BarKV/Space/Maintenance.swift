@@ -17,6 +17,8 @@ final class Maintenance: @unchecked Sendable {
     /// The runs in force, base runs in the order of their ranges, delta runs the oldest first.
     var base: [Run] = []
     var deltas: [Run] = []
+    /// How many base runs are due to be written anew.
+    var mergingDue = 0.0
     var runNumber: UInt64 = 0
     /// Segments that the manifest no longer names, until no reader can be in them: their first segment and span, and the
     /// epoch that has to pass.
@@ -45,6 +47,8 @@ final class Maintenance: @unchecked Sendable {
   let superblock: Superblock
   let lifecycle: Lifecycle
   let turn: Locked<State>
+  /// How many writers wait for the turn, or have it, to make room.
+  private let waiting = Atomic<Int>(0)
   /// The bytes of tail at which a checkpoint is made.
   let tailTrigger: Int
   /// The bytes of tail that are never exceeded by more than what writers have under way.
@@ -190,6 +194,7 @@ final class Maintenance: @unchecked Sendable {
       while goesOn {
         let isDone = try turn.withLock { (state) throws(StoreError) in try step(&state, once: once) }
         if isDone { break }
+        if !once { leaveTurnToWriters() }
       }
     }
     setDue()
@@ -213,20 +218,37 @@ final class Maintenance: @unchecked Sendable {
 
   /// Makes room for a writer that found none. The caller holds nothing.
   ///
+  /// - Parameter isFirst: whether room that somebody else makes meanwhile is enough: a writer that needs several segments in
+  ///   a row would find the same room time and again.
   /// - Returns: whether there is more room than before.
-  func makeRoom(for purpose: Space.Purpose) throws(StoreError) -> Bool {
-    let seen = turn.withLock { netGain($0) }
+  func makeRoom(for purpose: Space.Purpose, isFirst: Bool) throws(StoreError) -> Bool {
+    waiting.wrappingAdd(1, ordering: .relaxed)
+    defer { waiting.wrappingSubtract(1, ordering: .relaxed) }
     return try poisoningThrough { () throws(StoreError) in
-      try turn.withLock { (state) throws(StoreError) in
-        // Somebody else has, meanwhile.
-        if netGain(state) > seen || hasRoom(for: purpose) { return true }
-        try lifecycle.check()
-        guard state.manifest != nil, isWorthATry(state, purpose) else { return false }
-        let hasGained = try gain(&state, purpose: purpose, seen: seen)
-        state.exhausted = hasGained ? nil : deadLines
-        return hasGained
+      while true {
+        let hasGained = try turn.withLockIfFree { (state) throws(StoreError) in try makeRoom(&state, for: purpose) }
+        if let hasGained { return hasGained }
+        // Room is what is waited for, not the turn: whoever has that may be merging for long.
+        if isFirst, hasRoom(for: purpose) { return true }
+        sleepFor(microseconds: 20)
       }
     }
+  }
+
+  private func makeRoom(_ state: inout State, for purpose: Space.Purpose) throws(StoreError) -> Bool {
+    // Somebody else has, meanwhile.
+    if hasRoom(for: purpose) { return true }
+    try lifecycle.check()
+    guard state.manifest != nil, isWorthATry(state, purpose) else { return false }
+    let hasGained = try gain(&state, purpose: purpose, seen: netGain(state))
+    state.exhausted = hasGained ? nil : deadLines
+    return hasGained
+  }
+
+  /// Lets a writer that waits for the turn have it: a mutex goes to whoever asks first when it is free, which would be the
+  /// one that had it, step by step for a second and longer.
+  private func leaveTurnToWriters() {
+    for _ in 0..<50 where waiting.load(ordering: .relaxed) > 0 { sleepFor(microseconds: 20) }
   }
 
   /// The lines of the log and of extents in which nothing lives, nor is about to.
