@@ -362,11 +362,15 @@ final class Index: @unchecked Sendable {
   @inline(never)
   private func grow(_ partition: Int) -> IndexTable {
     let old = table(partition)
-    let occupied = (0..<old.slotCount).count { old.slot($0).isOccupied }
-    let new = IndexTable(roomFor: occupied, from: pool)
+    let state = unsafe partitions + partition
+    let hasVacated = unsafe state.pointee.vacated.load(ordering: .relaxed) != 0
+    let occupied =
+      hasVacated
+      ? (0..<old.slotCount).count { old.slot($0).isOccupied } : unsafe state.pointee.usedSlots.load(ordering: .relaxed)
+    let new = IndexTable(roomFor: occupied, of: partition, from: pool)
     new.fill(from: old)
-    unsafe partitions[partition].usedSlots.store(occupied, ordering: .relaxed)
-    unsafe partitions[partition].vacated.store(0, ordering: .relaxed)
+    unsafe state.pointee.usedSlots.store(occupied, ordering: .relaxed)
+    unsafe state.pointee.vacated.store(0, ordering: .relaxed)
     tableBytes.add(new.byteCount - old.byteCount)
     replaceTable(partition, by: new)
     unsafe epochs.retire(old.memory, bytes: old.byteCount)

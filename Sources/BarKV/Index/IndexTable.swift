@@ -4,8 +4,8 @@ import Synchronization
 /// One partition's hash table: buckets of a cache line, eight slots each, in the order of the hash.
 ///
 /// A key stands in its home bucket or, where that is full, in one after it. Slots are filled from the front, and an empty
-/// one ends every search, so most searches touch one line. Any number of buckets will do: a table grows by a third, which
-/// keeps it fuller than doubling would.
+/// one ends every search, so most searches touch one line. Any number of buckets will do: a table grows by a third or less,
+/// which keeps it fuller than doubling would.
 ///
 /// The value is a pointer and a bucket count in one word, so that a reader gets both with one load.
 @safe
@@ -191,9 +191,17 @@ struct IndexTable {
     usedSlots &* 16 > slotCount &* 13
   }
 
-  /// A table that `count` keys fill to two thirds: a fifth more makes it crowded.
-  init(roomFor count: Int, from pool: TablePool) {
-    self.init(bucketCount: count * 3 / (2 * Self.slotsPerBucket) + 1, from: pool)
+  /// A table for a partition that grows: `count` keys fill it to three fifths to seven tenths, and a sixth to a third more
+  /// make it crowded.
+  ///
+  /// How much room there is, is the partition's own. Partitions have about as many keys as each other: with one share for all
+  /// they would outgrow their tables at the same time, and all of them be emptiest at the same time, so that the share would
+  /// have to be small, and each key be copied more often.
+  init(roomFor count: Int, of partition: Int, from pool: TablePool) {
+    // Fibonacci hashing: neighbours differ.
+    let own = (UInt64(truncatingIfNeeded: partition) &* 0x9E37_79B9_7F4A_7C15) &>> 58
+    let slots = count * (368 + Int(own)) / 256
+    self.init(bucketCount: slots / Self.slotsPerBucket + 1, from: pool)
   }
 
   /// A table that `count` keys fill to three quarters: that is little memory, for a partition that may never grow again.
