@@ -10,7 +10,8 @@ SOURCES := Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sourc
 
 # A sanitizer's report ends the process with a code that kvcli never uses, so that no test takes it for an answer. SIGBUS is
 # the store's own to handle. A forked child inherits threads that it can never join.
-TSAN_ENVIRONMENT := TSAN_OPTIONS=exitcode=99:atexit_sleep_ms=0:handle_sigbus=0:report_thread_leaks=0
+# A quarter of the rounds of tests that have many: each takes ten times as long, and what races does so in every round.
+TSAN_ENVIRONMENT := BARKV_TEST_SHARE=4 TSAN_OPTIONS=exitcode=99:atexit_sleep_ms=0:handle_sigbus=0:report_thread_leaks=0
 # The leak checker mistakes what XCTest keeps for leaks.
 ASAN_ENVIRONMENT := ASAN_OPTIONS=detect_leaks=0:exitcode=99:handle_sigbus=0
 # What runs on one thread a store has nothing for the thread sanitizer, at ten times the time.

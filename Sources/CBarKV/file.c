@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 int barkv_errno(void) { return errno; }
 
@@ -69,6 +70,17 @@ bool barkv_is_character_device(int fd, uint32_t *major_number, uint32_t *minor_n
 }
 
 void barkv_dont_fork(void *address, size_t length) { madvise(address, length, MADV_DONTFORK); }
+
+void barkv_populate_for_reading(const void *start, size_t count) {
+  size_t within = (uintptr_t)start % (uintptr_t)sysconf(_SC_PAGESIZE);
+  void *address = (char *)start - within;
+  size_t length = count + within;
+#ifdef MADV_POPULATE_READ
+  madvise(address, length, MADV_POPULATE_READ);
+#else
+  madvise(address, length, 22);
+#endif
+}
 
 void barkv_populate(void *address, size_t length) {
 #ifdef MADV_POPULATE_WRITE

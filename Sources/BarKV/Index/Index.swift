@@ -56,10 +56,13 @@ final class Index: @unchecked Sendable {
   /// All changes up to this window are in the runs.
   let committedWindow = Atomic<UInt64>(0)
 
+  /// The most bits of a hash that choose the partition.
+  static let mostPartitionBits: UInt64 = 16
+
   /// The number of partitions, as a power of two: one for each 256 KiB of region, from 8 to 65,536.
   static func partitionBits(regionBytes: Int) -> UInt64 {
     var bits: UInt64 = 3
-    while bits < 16, regionBytes >> 18 >= 1 << (bits + 1) { bits += 1 }
+    while bits < mostPartitionBits, regionBytes >> 18 >= 1 << (bits + 1) { bits += 1 }
     return bits
   }
 

@@ -14,11 +14,19 @@ final class LogTail: Sendable {
     var sequence: UInt64
   }
 
+  /// The records of a segment.
+  struct Part: Sendable {
+    var records: ArraySlice<SegmentScan.Entry>
+    /// The segment's first line in the region, and what its sequence numbers are counted from.
+    var firstLine: Int
+    var baseSequence: UInt64
+  }
+
   /// What stands for no record.
   private static var none: UInt32 { .max }
 
   /// The records, by segment; those of all segments are numbered on.
-  private let records: [ArraySlice<SegmentScan.Entry>]
+  private let parts: [Part]
   /// The number of each segment's first record.
   private let firstNumbers: [Int]
   /// The number of each partition's last record.
@@ -29,18 +37,18 @@ final class LogTail: Sendable {
   /// Partitions whose items are not resolved.
   private let unresolved: Atomic<Int>
 
-  /// - Parameter records: those of each segment.
   /// - Complexity: opening waits for it: a few instructions a record, and 4 bytes.
-  init(_ records: [ArraySlice<SegmentScan.Entry>], index: Index) {
-    self.records = records
+  init(_ parts: [Part], index: Index) {
+    assert(SegmentScan.Entry.hashBits >= Index.mostPartitionBits + IndexSlot.fragmentBits)
+    self.parts = parts
     var last = [UInt32](repeating: Self.none, count: index.partitionCount)
     var previous: [UInt32] = []
-    previous.reserveCapacity(records.reduce(0) { $0 + $1.count })
+    previous.reserveCapacity(parts.reduce(0) { $0 + $1.records.count })
     var firstNumbers: [Int] = []
     var partitionCount = 0
-    for part in records {
+    for part in parts {
       firstNumbers.append(previous.count)
-      for record in part {
+      for record in part.records {
         let partition = index.place(record.hash).partition
         if last[partition] == Self.none { partitionCount += 1 }
         previous.append(last[partition])
@@ -66,22 +74,23 @@ final class LogTail: Sendable {
     var items: [Item] = []
     var number = last[partition]
     while number != Self.none {
-      let record = record(Int(number))
-      items.append(
-        Item(
-          fragment: index.place(record.hash).fragment, line: record.offset / lineSize, sequence: record.sequence))
+      items.append(item(Int(number), index: index))
       number = previous[Int(number)]
     }
     return ([], items.sorted { $0.sequence < $1.sequence })
   }
 
-  private func record(_ number: Int) -> SegmentScan.Entry {
+  private func item(_ number: Int, index: Index) -> Item {
     var (low, high) = (0, firstNumbers.count)
     while high - low > 1 {
       let middle = (low + high) / 2
       if firstNumbers[middle] <= number { low = middle } else { high = middle }
     }
-    return records[low][records[low].startIndex + number - firstNumbers[low]]
+    let part = parts[low]
+    let record = part.records[part.records.startIndex + number - firstNumbers[low]]
+    return Item(
+      fragment: index.place(record.hash).fragment, line: part.firstLine + record.line,
+      sequence: record.sequence(base: part.baseSequence))
   }
 
   /// Keeps what a partition's items came to. The caller holds the partition.

@@ -19,8 +19,11 @@ struct RecordSearch {
   init(limit: Int, salt: UInt32, segmentSize: Int) {
     self.limit = limit
     self.salt = salt
-    doubtLimit = 2 * segmentSize
+    doubtLimit = Self.doubtLimit(segmentSize: segmentSize)
   }
+
+  /// The most of ``doubtedBytes`` for all of a segment.
+  static func doubtLimit(segmentSize: Int) -> Int { 2 * segmentSize }
 
   /// The header of the record at `offset`, if a whole one stands there.
   @inline(__always)

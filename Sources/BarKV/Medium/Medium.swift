@@ -273,6 +273,12 @@ final class Medium: @unchecked Sendable {
     return persistence.domain != .fileSync
   }
 
+  /// Maps the pages of `range` that are there, so that reading all of them costs one call and not a fault for each few.
+  func prepareToRead(_ range: Range<Int>) {
+    guard case .file = backing, !loss.isTotal, !range.isEmpty else { return }
+    unsafe barkv_populate_for_reading(base + range.lowerBound, range.count)
+  }
+
   /// Maps the pages of `range`, so that their first use costs nothing more.
   func prepare(_ range: Range<Int>) {
     guard canPrepare, !loss.isTotal else { return }

@@ -103,10 +103,9 @@ struct LogVerdict {
   /// the cut decides.
   private func isCutWithin(_ fragment: SegmentScan.Fragment, scan: SegmentScan, cut: Int) -> Bool {
     guard cut < scan.tail, !Mutant.keepsCutBatch.isActive else { return false }
-    let next = scan.entryCount(before: cut)
-    guard next < scan.entries.count else { return false }
+    guard let next = scan.firstEntry(from: cut) else { return false }
     let first = fragment.content.sequence &+ UInt64(fragment.content.first)
-    let sequence = scan.entries[next].sequence
+    let sequence = next.sequence(base: scan.header.baseSequence)
     return sequence >= first && sequence &- first < UInt64(fragment.content.count)
   }
 

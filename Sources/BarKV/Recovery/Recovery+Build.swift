@@ -34,8 +34,11 @@ extension Recovery {
     let unusedExtents = findExtents(found, reservations, log: log)
     adopt(reservations, log: log)
     let tail = LogTail(
-      zip(found.scans, found.verdict.segments).map { scan, decided in
-        scan.entries.prefix(scan.entryCount(before: decided.cut))
+      zip(found.scans, found.verdict.segments).flatMap { scan, decided in
+        scan.entries(before: decided.cut).map {
+          LogTail.Part(
+            records: $0, firstLine: scan.segmentOffset / lineSize, baseSequence: scan.header.baseSequence)
+        }
       }, index: index)
     log.earlierKeys.store(found.checkpoint?.keys ?? 0, ordering: .relaxed)
     log.earlierLiveLines.store(found.checkpoint?.liveLines ?? 0, ordering: .relaxed)
@@ -137,7 +140,7 @@ extension Recovery {
       log.space.setRunRoom(geometry.segmentSize - end)
       log.adoptExtentSegment(log.maintenanceLane, header.segment)
     }
-    log.unresolvedKeys.store(found.scans.reduce(0) { $0 + $1.entries.count }, ordering: .relaxed)
+    log.unresolvedKeys.store(found.scans.reduce(0) { $0 + $1.entryCount }, ordering: .relaxed)
   }
 
   /// Enters a log segment into the tables as decided.
@@ -178,7 +181,7 @@ extension Recovery {
       let deadBefore = atCut == nil ? 0 : found.checkpoint?.segments[segment].dead ?? 0
       let hasTombstonesOnly =
         deadBefore == before - Geometry.segmentHeaderBytes / lineSize && used > Geometry.segmentHeaderBytes / lineSize
-        && scan.entries.allSatisfy { $0.offset >= decided.cut || $0.isDelete } && scan.reservations.isEmpty
+        && scan.entries(before: decided.cut).allSatisfy { $0.allSatisfy(\.isDelete) } && scan.reservations.isEmpty
       if !hasTombstonesOnly || !log.adoptTombstones(partial) {
         log.space.offer(partial)
       } else if !partial.isClear {
@@ -203,8 +206,8 @@ extension Recovery {
       ends[segment] = max(ends[segment] ?? 0, end)
     }
     for (scan, decided) in zip(found.scans, found.verdict.segments) {
-      for entry in scan.entries where entry.isExtent && entry.offset < decided.cut {
-        guard let reference = log.extentReference(ofRecordAtLine: entry.offset / lineSize),
+      for offset in scan.extentRecords where offset < decided.cut {
+        guard let reference = log.extentReference(ofRecordAtLine: offset / lineSize),
           unsafe log.extent(reference) != nil
         else { continue }
         let segment = geometry.segment(at: reference.offset)

@@ -31,8 +31,8 @@ extension Recovery {
         case .reserved: newest[record.content.generation] = record
         }
       }
-      for entry in scan.entries where entry.isExtent && entry.offset < decided.cut {
-        guard let reference = log.extentReference(ofRecordAtLine: entry.offset / lineSize),
+      for offset in scan.extentRecords where offset < decided.cut {
+        guard let reference = log.extentReference(ofRecordAtLine: offset / lineSize),
           unsafe log.extent(reference) != nil
         else { continue }
         values[reference.generation, default: []].append(reference.offset..<reference.offset + max(1, reference.length))

@@ -68,9 +68,8 @@ struct Recovery {
   ) throws(StoreError) -> Store {
     let began = monotonicNanoseconds()
     try options.validate()
-    // While the process may have one thread only: with several the kernel waits for all processors, a good part of a
-    // millisecond.
-    _ = barkv_membarrier_register()
+    // While the process may have one thread only, or on the way: with several the kernel takes milliseconds.
+    _ = barkv_membarrier_begin()
     for copy in 0..<2 {
       // A file that is no store may be shorter.
       let offset = min(medium.length, copy * Geometry.metadataStride(regionBytes: medium.length))
@@ -102,20 +101,7 @@ struct Recovery {
     let manifests = unsafe Manifest.read(from: medium.bytes, superblock: superblock)
     let found = manifests.manifest
     let (survey, checkpoint, runs) = surveyFromCheckpoint(found)
-    let log = superblock
-    // Few, and each a megabyte or more.
-    let scans = parallelMap(survey.logs.count, least: geometry.segmentSize < 64 << 10 ? 32 : 2) { [medium] index in
-      let header = survey.logs[index]
-      let segment = log.geometry.segmentOffset(header.segment)
-      let start = segment + (checkpoint?.openLines(header) ?? Geometry.segmentHeaderBytes / lineSize) * lineSize
-      medium.note(load: start..<segment + log.geometry.segmentSize)
-      return unsafe SegmentScan(
-        header, from: start, atLeast: checkpoint?.sequence(header) ?? header.baseSequence, region: medium.bytes,
-        superblock: log
-      ) { key in
-        unsafe KeyHash.of(key, seed: log.seed)
-      }
-    }
+    let scans = scan(survey.logs, since: checkpoint)
     let closed = closedManifest(found, scans: scans, survey: survey)
     noteManifests(manifests, closed: closed)
     let verdict = LogVerdict(scans, geometry: geometry, closed: closed)

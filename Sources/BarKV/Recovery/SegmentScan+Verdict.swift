@@ -3,19 +3,36 @@ extension SegmentScan {
   /// The offsets of the valid records that the decision drops.
   func droppedRecords(_ decided: LogVerdict.Segment) -> [Int] {
     guard decided.cut < tail else { return [] }
-    var offsets = entries.map(\.offset).filter { $0 >= decided.cut }
+    var offsets = entryParts.joined().map { offset(of: $0) }.filter { $0 >= decided.cut }
     offsets += fragments.map(\.offset).filter { $0 >= decided.cut }
     offsets += reservations.map(\.offset).filter { $0 >= decided.cut }
     if let sealOffset, sealOffset >= decided.cut { offsets.append(sealOffset) }
     return offsets
   }
 
-  /// How many entries there are in front of an offset.
-  func entryCount(before cut: Int) -> Int {
-    var (low, high) = (0, entries.count)
+  /// How many entries there are.
+  var entryCount: Int { entryParts.reduce(0) { $0 + $1.count } }
+
+  /// The entries in front of an offset, by parts.
+  func entries(before cut: Int) -> [ArraySlice<Entry>] {
+    entryParts.map { $0.prefix(count(of: $0, before: cut)) }
+  }
+
+  /// The first entry at an offset or behind it.
+  func firstEntry(from cut: Int) -> Entry? {
+    for part in entryParts {
+      let next = count(of: part, before: cut)
+      if next < part.count { return part[next] }
+    }
+    return nil
+  }
+
+  /// How many entries of a part are in front of an offset.
+  private func count(of part: [Entry], before cut: Int) -> Int {
+    var (low, high) = (0, part.count)
     while low < high {
       let middle = (low + high) / 2
-      if entries[middle].offset < cut { low = middle + 1 } else { high = middle }
+      if offset(of: part[middle]) < cut { low = middle + 1 } else { high = middle }
     }
     return low
   }

@@ -1,27 +1,34 @@
 /// What one log segment holds: the result of reading it once, front to back, before anything is decided about it.
 struct SegmentScan: Sendable {
-  /// A valid record that says something about a key. In 24 bytes: there are a hundred thousand of them, and the first touch
+  /// A valid record that says something about a key. In 12 bytes: there are hundreds of thousands of them, and the first touch
   /// of memory is a good part of what opening costs.
+  ///
+  /// ```
+  ///  delta 32 | the hash's upper 32 | its next 8, line in the segment 23, delete 1
+  /// ```
   struct Entry: Sendable {
-    /// The key's hash.
-    let hash: UInt64
-    let sequence: UInt64
-    /// The record's offset in the region, whole lines; in the bits below, what kind it is of.
-    private let word: Int
+    private let delta: UInt32
+    private let hashStart: UInt32
+    private let word: UInt32
 
-    init(offset: Int, hash: UInt64, sequence: UInt64, isExtent: Bool, isDelete: Bool) {
-      assert(offset % lineSize == 0)
-      self.hash = hash
-      self.sequence = sequence
-      word = offset | (isExtent ? 1 : 0) | (isDelete ? 2 : 0)
+    init(line: Int, hash: UInt64, delta: UInt32, isDelete: Bool) {
+      assert(line >= 0 && line < 1 << 23)
+      self.delta = delta
+      hashStart = UInt32(truncatingIfNeeded: hash >> 32)
+      word = UInt32(truncatingIfNeeded: hash) & 0xFF00_0000 | UInt32(truncatingIfNeeded: line) << 1 | (isDelete ? 1 : 0)
     }
 
-    /// The record's offset in the region.
-    var offset: Int { word & -lineSize }
-    /// Whether the record refers to an extent.
-    var isExtent: Bool { word & 1 != 0 }
-    /// Whether it takes the key out.
-    var isDelete: Bool { word & 2 != 0 }
+    /// How much of the hash is kept: all that the index looks at.
+    static let hashBits: UInt64 = 40
+
+    /// The upper 40 bits of the key's hash, and zeros.
+    var hash: UInt64 { UInt64(hashStart) << 32 | UInt64(word & 0xFF00_0000) }
+    /// At which line of the segment the record stands.
+    var line: Int { Int(word >> 1 & 0x7F_FFFF) }
+    /// Whether the record takes the key out.
+    var isDelete: Bool { word & 1 != 0 }
+    /// The record's sequence number, in a segment with that base.
+    func sequence(base: UInt64) -> UInt64 { base &+ UInt64(delta) }
   }
 
   /// A record of a reservation.
@@ -43,19 +50,28 @@ struct SegmentScan: Sendable {
   }
 
   var header: SegmentHeader
+  /// Where the segment begins in the region.
+  let segmentOffset: Int
   /// Where the scan began: behind the headers, or where the tail begins.
   let start: Int
-  var entries: [Entry] = []
+  /// The entries, in the parts in which they were read: see ``joined(_:segmentSize:)``. None is copied: there are many.
+  var entryParts: [[Entry]] = [[]]
+  /// Where records stand that refer to extents.
+  var extentRecords: [Int] = []
   var fragments: [Fragment] = []
   var reservations: [Reservation] = []
   /// Stretches without a valid record, with a valid one behind each.
   var gaps: [Range<Int>] = []
   /// Where whole records stand that are none, since an earlier one has a higher number: they would be if that were dropped.
-  private(set) var hidden: [Int] = []
+  var hidden: [Int] = []
   /// The offset of the last record that says that all before it was durable; -1 without one.
   var lastSettled = -1
   /// The highest sequence number that a record here has, or the segment's base: none that is appended may be lower.
-  private(set) var highestSequence: UInt64
+  var highestSequence: UInt64
+  /// The offset of the first record.
+  private(set) var firstRecord: Int?
+  /// The sequence number of the first record; the highest there is where that is a seal, which may follow any.
+  private(set) var firstSequence: UInt64 = 0
   /// The offset of the seal, where there is one.
   var sealOffset: Int?
   /// The end of the last valid record.
@@ -65,25 +81,27 @@ struct SegmentScan: Sendable {
   /// Whether a frontier said that nothing counts from some line on, and what stands there was not read.
   let isBounded: Bool
   /// What the scan cost: see ``RecordSearch/doubtedBytes``.
-  private(set) var doubtedBytes = 0
+  var doubtedBytes = 0
   /// How many valid records there are, batch headers and the seal included.
   var recordCount = 0
 
   /// Reads the segment. It may hold anything: whatever does not validate is a gap.
   ///
   /// - Parameters:
-  ///   - from: where to begin; what stands before it was durable.
+  ///   - from: where to begin; what stands before it was durable, or is another part's.
+  ///   - until: records that begin here or behind are another part's.
   ///   - atLeast: no record that counts has a lower number.
   /// - Complexity: the segment's size, or what its ``Frontier`` leaves of it; each line is the start of at most one checksum: see
   ///   ``RecordSearch``.
   init(
-    _ header: SegmentHeader, from: Int, atLeast sequence: UInt64, region: UnsafeRawBufferPointer,
+    _ header: SegmentHeader, from: Int, until: Int = .max, atLeast sequence: UInt64, region: UnsafeRawBufferPointer,
     superblock: Superblock, hash: (UnsafeRawBufferPointer) -> UInt64
   ) {
     self.header = header
     start = from
     let geometry = superblock.geometry
-    let end = geometry.segmentOffset(header.segment) + geometry.segmentSize
+    segmentOffset = geometry.segmentOffset(header.segment)
+    let end = segmentOffset + geometry.segmentSize
     let salt = header.salt(seed: superblock.seed)
     var position = from
     var gapStart: Int?
@@ -95,10 +113,12 @@ struct SegmentScan: Sendable {
     // No record of this use counts from here on.
     let stop = max(from, frontier ?? end)
     isBounded = stop < end
+    let until = min(stop, until)
     var search = RecordSearch(limit: stop, salt: salt, segmentSize: geometry.segmentSize)
     // Memory that is not touched costs nothing; growing step by step would touch it twice.
-    entries.reserveCapacity(min((stop - from) / lineSize, 1 << 16))
-    while position < stop {
+    var entries: [Entry] = []
+    entries.reserveCapacity(max(0, min((until - from) / lineSize, 1 << 16)))
+    while position < until {
       // Records end before the seal's line. Their sequence rises: an owner after a crash starts beyond all that was in
       // flight, so that a record which that crash tore, and a later write happens to complete, is still none.
       search.limit = stop < end || end - position <= lineSize ? stop : end - lineSize
@@ -120,11 +140,16 @@ struct SegmentScan: Sendable {
       }
       recordCount += 1
       if record.isSettled { lastSettled = position }
-      unsafe take(record, at: position, region: region, hash: hash)
+      if firstRecord == nil {
+        firstRecord = position
+        firstSequence = record.kind == .seal ? .max : header.baseSequence &+ UInt64(record.delta)
+      }
+      unsafe take(record, at: position, region: region, hash: hash, into: &entries)
       position += record.lines * lineSize
       tail = position
       if record.kind == .seal { break }
     }
+    entryParts = [entries]
     doubtedBytes = search.doubtedBytes
     // The frontier itself is nothing torn.
     if sealOffset == nil, tail < (frontier == nil ? end : end - lineSize) {
@@ -132,8 +157,24 @@ struct SegmentScan: Sendable {
     }
   }
 
+  /// What is to be read of a segment from `from` on: up to its ``Frontier``, or all of it.
+  static func range(
+    _ header: SegmentHeader, from: Int, region: UnsafeRawBufferPointer, superblock: Superblock
+  ) -> Range<Int> {
+    let geometry = superblock.geometry
+    let frontier =
+      superblock.hasFrontiers
+      ? unsafe Frontier.read(
+        region, segment: header.segment, salt: header.salt(seed: superblock.seed), geometry: geometry) : nil
+    return from..<max(from, frontier ?? geometry.segmentOffset(header.segment) + geometry.segmentSize)
+  }
+
+  /// Where an entry's record stands in the region.
+  func offset(of entry: Entry) -> Int { segmentOffset + entry.line * lineSize }
+
   private mutating func take(
-    _ record: Record.Header, at offset: Int, region: UnsafeRawBufferPointer, hash: (UnsafeRawBufferPointer) -> UInt64
+    _ record: Record.Header, at offset: Int, region: UnsafeRawBufferPointer, hash: (UnsafeRawBufferPointer) -> UInt64,
+    into entries: inout [Entry]
   ) {
     let sequence = header.baseSequence &+ UInt64(record.delta)
     let body = offset + Record.headerBytes
@@ -154,8 +195,9 @@ struct SegmentScan: Sendable {
       let key = unsafe UnsafeRawBufferPointer(rebasing: region[body..<body + record.keyLength])
       entries.append(
         Entry(
-          offset: offset, hash: unsafe hash(key), sequence: sequence, isExtent: record.kind == .putExtent,
+          line: (offset - segmentOffset) / lineSize, hash: unsafe hash(key), delta: record.delta,
           isDelete: record.kind == .delete))
+      if record.kind == .putExtent { extentRecords.append(offset) }
       if let last = fragments.indices.last {
         let content = fragments[last].content
         let first = content.sequence &+ UInt64(content.first)

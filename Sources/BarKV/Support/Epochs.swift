@@ -5,7 +5,8 @@ public import Synchronization
 /// freed only after every reader that could have seen it has left.
 ///
 /// A reader's announcement must be visible before its first load. Instead of a fence in every read, the rare reclaimer
-/// makes all threads execute one (`membarrier`); on a kernel without it every reader fences.
+/// makes all threads execute one (`membarrier`). Where that does not work every reader fences: on a kernel without it, and in a
+/// process with several threads for some milliseconds after its first store was opened, as the kernel takes so long.
 ///
 /// The *gate* is a word of the store's lifecycle: the current epoch while reads may begin, something else once the store
 /// is closed, lost or forked. So one comparison tells a reader that its announcement is of the current epoch and that the
@@ -31,9 +32,12 @@ final class Epochs: @unchecked Sendable {
   private let gate: Line
   /// Readers without a line of their own; while there is one, nothing is reclaimed.
   private let unslotted = Atomic<Int>(0)
-  private let readersFence: Bool
+  /// Whether a reader has to fence. Cleared for good once `membarrier` works: a reclaimer that asked for it before, in vain,
+  /// had taken out what it reclaims before, and whoever sees this cleared sees that.
+  private let readersFence: Atomic<Bool>
+  private let allowsQuickReads: Bool
   /// The slots whose threads may begin reads the quick way: all or none.
-  private let quickSlots: Int
+  private let quickSlots: Atomic<Int>
 
   @unsafe
   private struct Retired: @unchecked Sendable {
@@ -64,8 +68,10 @@ final class Epochs: @unchecked Sendable {
     unsafe lines = allocateAtomicWords(Self.slots, stride: Self.stride)
     for slot in 0..<Self.slots { unsafe lines[slot * Self.stride].store(Self.first, ordering: .relaxed) }
     unsafe self.gate = unsafe gate
-    readersFence = !barkv_membarrier_register()
-    quickSlots = allowsQuickReads && !readersFence ? Self.slots : 0
+    self.allowsQuickReads = allowsQuickReads
+    let works = barkv_membarrier_begin()
+    readersFence = Atomic(!works)
+    quickSlots = Atomic(allowsQuickReads && works ? Self.slots : 0)
     unsafe gate.pointee.store(Self.first, ordering: .sequentiallyConsistent)
   }
 
@@ -91,7 +97,16 @@ final class Epochs: @unchecked Sendable {
     }
     // Acquiring: who reads in an epoch sees what was taken out before it began.
     unsafe line.pointee.store(current.load(ordering: .acquiring) | Self.reading, ordering: .relaxed)
-    if readersFence { barkv_full_fence() } else { barkv_compiler_fence() }
+    if readersFence.load(ordering: .acquiring) { fence() } else { barkv_compiler_fence() }
+  }
+
+  /// Fences, and sees whether the next reads have to.
+  @inline(never)
+  private func fence() {
+    barkv_full_fence()
+    guard barkv_membarrier_works() else { return }
+    readersFence.store(false, ordering: .releasing)
+    if allowsQuickReads { quickSlots.store(Self.slots, ordering: .releasing) }
   }
 
   /// Starts a read of an open store: the thread's line, for ``leave(_:)``. `nil` means that no read was started, and that
@@ -103,7 +118,7 @@ final class Epochs: @unchecked Sendable {
   @inline(__always)
   func enterQuickly() -> Line? {
     let slot = Int(barkv_thread_slot_so_far())
-    guard slot < quickSlots else { return nil }
+    guard slot < quickSlots.load(ordering: .acquiring) else { return nil }
     let line = unsafe lines + slot &* Self.stride
     let epoch = unsafe gate.pointee.load(ordering: .acquiring)
     // What is stored comes from the gate, not from the line: no read's store waits for the last one's. A thread that is
@@ -173,7 +188,8 @@ final class Epochs: @unchecked Sendable {
 
   /// The oldest epoch that a reader is in, or `UInt64.max`; 0 when it cannot be known.
   private func oldestReader() -> UInt64 {
-    if readersFence { barkv_full_fence() } else { barkv_membarrier() }
+    barkv_full_fence()
+    barkv_membarrier()
     guard unslotted.load(ordering: .sequentiallyConsistent) == 0 else { return 0 }
     var oldest = UInt64.max
     for slot in 0..<Self.slots {

@@ -465,9 +465,13 @@ void barkv_futex_wait(const uint32_t *word, uint32_t expected);
 /// Wakes up to `count` sleepers on `word`.
 void barkv_futex_wake(const uint32_t *word, int count);
 
-/// Registers the process for expedited membarriers; false where the kernel has none.
-bool barkv_membarrier_register(void);
-/// Makes every running thread of the process execute a full fence.
+/// Sees to it that `barkv_membarrier` works: at once where that takes no time, else on a thread of its own. In a process with
+/// several threads the kernel waits for all processors, which was measured to take up to 15 ms. Whether it works by now.
+bool barkv_membarrier_begin(void);
+/// Whether `barkv_membarrier` works in this process by now; it never does where the kernel has none. Who sees that it does, sees
+/// all that went before.
+bool barkv_membarrier_works(void);
+/// Makes every running thread of the process execute a full fence, if it works.
 void barkv_membarrier(void);
 
 // MARK: Thread slots: Swift has no thread-local storage.
@@ -598,6 +602,8 @@ int barkv_map_over(void *address, int fd, size_t offset, size_t length, bool wri
 bool barkv_is_character_device(int fd, uint32_t *major, uint32_t *minor);
 /// Keeps the mapping out of forked children.
 void barkv_dont_fork(void *address, size_t length);
+/// Makes the pages of a mapping present, from the one that `start` is in; a hint.
+void barkv_populate_for_reading(const void *start, size_t count);
 /// Makes the pages of a shared mapping present and writable without changing them; a hint.
 void barkv_populate(void *address, size_t length);
 /// errno, which Swift cannot read reliably after a C call that it did not make itself.

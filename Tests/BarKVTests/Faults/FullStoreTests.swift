@@ -39,7 +39,12 @@ import Testing
     ]
   }
 
-  @Test(arguments: fillings + fillingsOfManySegments) func everyKeyCanBeDeleted(filling: Filling) throws {
+  /// Where not all can be run, those in which something can race are.
+  static var allFillings: [Filling] {
+    (fillings + fillingsOfManySegments).filter { Seeds.share == 1 || ($0.threads > 1 && $0.size <= 1 << 20) }
+  }
+
+  @Test(arguments: allFillings) func everyKeyCanBeDeleted(filling: Filling) throws {
     for seed in Seeds.rounds(filling.size <= 64 << 10 ? 12 : 1) {
       Seeds.announce(seed)
       var run = try FullStoreRun(filling, seed: seed)

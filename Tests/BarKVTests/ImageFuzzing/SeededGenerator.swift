@@ -52,11 +52,18 @@ enum Seeds {
     return UInt64(unsafe String(cString: text))
   }()
 
+  /// One in so many of a long test's rounds is run, at least one: 1, or what the environment variable `BARKV_TEST_SHARE` says,
+  /// where each takes ten times as long as elsewhere.
+  static let share: Int = {
+    guard let text = unsafe getenv("BARKV_TEST_SHARE") else { return 1 }
+    return max(1, Int(unsafe String(cString: text)) ?? 1)
+  }()
+
   /// The seeds of `count` rounds of a test, or the given one alone.
   static func rounds(_ count: Int) -> [UInt64] {
     if let given { return [given] }
     let first = UInt64.random(in: 1...(1 << 48))
-    return (0..<UInt64(count)).map { first &+ $0 }
+    return (0..<UInt64(max(1, count / share))).map { first &+ $0 }
   }
 
   /// Says which seed a test runs with, so that even a trap can be replayed.
