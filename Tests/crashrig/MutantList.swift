@@ -91,7 +91,7 @@ enum MutantList {
       }
     }
 
-    /// Whether a power cut makes no difference to it: it takes damage.
+    /// Whether a power cut makes no difference to it: it takes damage, or more than workloads store.
     private var isAboutDamage: Bool {
       switch self {
       case .readAcceptsRecord, .readAcceptsExtent, .acceptsOldExtent, .acceptsForeignHeader,
@@ -99,7 +99,7 @@ enum MutantList {
         .verifySkipsExtent, .verifySkipsGaps, .closedDespiteNewerOwner, .closedDespiteGrowth, .neverSettled,
         .chainProvesNothing, .reportsNoGaps, .reportsNoShortSegment, .reportsNoMissingSeal, .reportsNoHeaderCopy,
         .reportsNoLostSegment, .reportsNoManifest, .reportsNoSuperblock, .appendsWithoutProof, .appendsBehindDamage,
-        .keepsHidden, .segmentWithoutPrevious:
+        .keepsHidden, .segmentWithoutPrevious, .joinsPartsAnyhow:
         true
       default: false
       }

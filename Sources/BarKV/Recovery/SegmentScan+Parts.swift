@@ -36,7 +36,9 @@ extension SegmentScan {
     doubtedBytes += next.doubtedBytes
     hidden += next.hidden.filter { $0 >= max(tail, next.firstRecord ?? tail) }
     guard let first = next.firstRecord else { return true }
-    guard first == tail, next.firstSequence >= highestSequence else { return false }
+    guard first == tail && next.firstSequence >= highestSequence || Mutant.joinsPartsAnyhow.isActive else {
+      return false
+    }
     count(next)
     entryParts += next.entryParts
     extentRecords += next.extentRecords

@@ -107,9 +107,7 @@ struct SegmentScan: Sendable {
     var gapStart: Int?
     highestSequence = sequence
     tail = position
-    let frontier =
-      superblock.hasFrontiers
-      ? unsafe Frontier.read(region, segment: header.segment, salt: salt, geometry: geometry) : nil
+    let frontier = unsafe Self.frontier(header, region: region, superblock: superblock)
     // No record of this use counts from here on.
     let stop = max(from, frontier ?? end)
     isBounded = stop < end
@@ -162,11 +160,16 @@ struct SegmentScan: Sendable {
     _ header: SegmentHeader, from: Int, region: UnsafeRawBufferPointer, superblock: Superblock
   ) -> Range<Int> {
     let geometry = superblock.geometry
-    let frontier =
-      superblock.hasFrontiers
-      ? unsafe Frontier.read(
-        region, segment: header.segment, salt: header.salt(seed: superblock.seed), geometry: geometry) : nil
-    return from..<max(from, frontier ?? geometry.segmentOffset(header.segment) + geometry.segmentSize)
+    let end = geometry.segmentOffset(header.segment) + geometry.segmentSize
+    return from..<max(from, unsafe frontier(header, region: region, superblock: superblock) ?? end)
+  }
+
+  private static func frontier(
+    _ header: SegmentHeader, region: UnsafeRawBufferPointer, superblock: Superblock
+  ) -> Int? {
+    guard superblock.hasFrontiers else { return nil }
+    return unsafe Frontier.read(
+      region, segment: header.segment, salt: header.salt(seed: superblock.seed), geometry: superblock.geometry)
   }
 
   /// Where an entry's record stands in the region.

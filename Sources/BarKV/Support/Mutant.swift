@@ -101,6 +101,8 @@ enum Mutant {
   case frontierStays
   /// Records behind a frontier are not erased before it moves on.
   case keepsBehindFrontier
+  /// Parts of a segment that were read apart are joined wherever they begin.
+  case joinsPartsAnyhow
   /// The numbers of records in a segment may fall.
   case sequenceMayFall
   /// After a crash the sequence goes on where the log ends.
