@@ -36,8 +36,8 @@ struct ChangeBuffer: ~Copyable {
   }
 
   /// Hands over what there is.
-  mutating func take() -> [RunEntry] {
-    defer { count = 0 }
-    return unsafe Array(UnsafeBufferPointer(start: entries, count: count))
+  mutating func take(into changes: inout [RunEntry]) {
+    unsafe changes.append(contentsOf: UnsafeBufferPointer(start: entries, count: count))
+    count = 0
   }
 }

@@ -15,8 +15,11 @@ extension Maintenance {
 
   /// Makes a checkpoint: two barriers, and the runs' bytes. The caller has the turn.
   ///
+  /// - Parameter mergesLater: whether the merging that it makes due is done by steps of its own: nobody waits for it then.
   /// - Throws: ``StoreError/full`` where the runs have no room, with nothing lost; ``StoreError/damagedIndex(offset:)``.
-  func checkpoint(_ state: inout State, sealing: Sealing = .none) throws(StoreError) {
+  func checkpoint(
+    _ state: inout State, sealing: Sealing = .none, mergesLater: Bool = false
+  ) throws(StoreError) {
     guard var manifest = state.manifest else { return }
     // A run without the tail's changes would be taken for one that has them.
     guard loader.resolveTail() || Mutant.forgetsTail.isActive else { throw .damagedIndex(offset: 0) }
@@ -75,7 +78,11 @@ extension Maintenance {
     leaveRuns(&state)
     release(&state)
     // Where space is short, all delta runs go: what they take up is worth more than the writing.
-    if sealing == .all { try mergeRuns(&state, most: 0) } else { try mergeShare(&state, added: added) }
+    if sealing == .all {
+      try mergeRuns(&state, most: 0)
+    } else {
+      try mergeShare(&state, added: added, isLater: mergesLater)
+    }
     release(&state)
     loader.keepBudget(asks: false)
   }
@@ -126,8 +133,10 @@ extension Maintenance {
       }
     }
     var changes = loader.tailChanges()
+    // At once: after a large batch there are many, and all writers wait for each page that they go to.
+    changes.reserveCapacity(log.allLanes.reduce(changes.count) { unsafe $0 + log[$1].pointee.changes.count })
     for lane in log.allLanes {
-      unsafe changes += log[lane].pointee.changes.take()
+      unsafe log[lane].pointee.changes.take(into: &changes)
       unsafe log[lane].pointee.unreported = 0
     }
     log.tailBytes.set(0)

@@ -11,31 +11,53 @@ extension Maintenance {
 
   /// Merges the share of the base that is due when `added` delta runs have been written: all of it in the time of as many as
   /// may lie over it, so that no checkpoint, and no writer that waits for one, has all of the base to wait for.
-  func mergeShare(_ state: inout State, added: Int) throws(StoreError) {
+  ///
+  /// - Parameter isLater: whether ``mergeStep(_:)`` does it, unless so much has come together that it is waited for.
+  func mergeShare(_ state: inout State, added: Int, isLater: Bool) throws(StoreError) {
     let most = mostDeltas(state)
     state.mergingDue += Double(state.base.count * added) / Double(most)
-    try mergeRuns(&state) { state, _ in
-      guard !state.deltas.isEmpty else {
-        state.mergingDue = 0
-        return false
-      }
-      guard state.mergingDue >= Double(Self.runsPerStep) else { return false }
+    if isLater, state.deltas.count <= min(2 * most, deltaRoom(state)) { return }
+    try mergeRuns(&state) { state, steps in steps < 2 * state.base.count + 2 && takeDue(&state, most: most) }
+  }
+
+  /// Makes a step of the merging that is due; whether there was one to make, and room for it.
+  func mergeStep(_ state: inout State) throws(StoreError) -> Bool {
+    var made = false
+    let most = mostDeltas(state)
+    let hasRoom = try mergeRuns(&state) { state, steps in
+      guard steps == 0, takeDue(&state, most: most) else { return false }
+      made = true
+      return true
+    }
+    return made && hasRoom
+  }
+
+  /// Whether a step is due, which is then counted as made.
+  private func takeDue(_ state: inout State, most: Int) -> Bool {
+    guard !state.deltas.isEmpty else {
+      state.mergingDue = 0
+      return false
+    }
+    if state.mergingDue >= Double(Self.runsPerStep) {
       state.mergingDue -= Double(Self.runsPerStep)
       return true
     }
     // Where that was not enough, as after an opening: how far merging had come is not kept.
-    try mergeRuns(&state, most: most)
+    return state.deltas.count > most
   }
 
   /// So many base runs are written anew by one commit.
   private static var runsPerStep: Int { 3 }
 
   /// Writes base runs anew, the oldest ones, a step at a time as long as `isDue` says so; it is told how many were done.
-  private func mergeRuns(_ state: inout State, while isDue: (inout State, Int) -> Bool) throws(StoreError) {
+  ///
+  /// - Returns: whether there was room for all of them.
+  @discardableResult
+  private func mergeRuns(_ state: inout State, while isDue: (inout State, Int) -> Bool) throws(StoreError) -> Bool {
     var steps = 0
     while isDue(&state, steps) {
       steps += 1
-      guard var manifest = state.manifest, manifest.checkpoint != nil else { return }
+      guard var manifest = state.manifest, manifest.checkpoint != nil else { return false }
       var (base, runNumber) = (state.base, state.runNumber)
       var written = WrittenRuns()
       do throws(StoreError) {
@@ -47,7 +69,7 @@ extension Maintenance {
         state.runNumber = runNumber
         leaveRuns(&state)
         release(&state)
-        return
+        return false
       }
       let absorbed = base.map(\.number).min() ?? 0
       var deltas = state.deltas.filter { $0.number > absorbed }
@@ -61,6 +83,7 @@ extension Maintenance {
       leaveRuns(&state)
       release(&state)
     }
+    return true
   }
 
   /// Writes the oldest base runs anew, `count` runs or up to the end of all places.
@@ -117,7 +140,12 @@ extension Maintenance {
     // A checkpoint's runs cover all places, one behind the other.
     let checkpoints = max(1, state.deltas.count { $0.range.lowerBound == 0 })
     let runsPerCheckpoint = (state.deltas.count + checkpoints - 1) / checkpoints
-    let room = Manifest.runCapacity(segmentCount: geometry.segmentCount) - state.base.count - 8
-    return max(1, min(Self.mostCheckpoints * runsPerCheckpoint, entries(state.base) / 2 / each, room))
+    return max(
+      1, min(Self.mostCheckpoints * runsPerCheckpoint, entries(state.base) / 2 / each, deltaRoom(state)))
+  }
+
+  /// How many delta runs a manifest has room for.
+  private func deltaRoom(_ state: State) -> Int {
+    Manifest.runCapacity(segmentCount: geometry.segmentCount) - state.base.count - 8
   }
 }

@@ -126,12 +126,24 @@ final class Maintenance: @unchecked Sendable {
       return work(once: true)
     }
     let due = dueAt
+    // Where space is short writers wait for their turn, and find it done.
+    if due < tailTrigger { return work(once: true) }
     let urgentAt = max(tailLimit, 2 * due)
-    // Where space is short, or the worker does not keep up, writers wait for their turn, and find it done.
-    if due < tailTrigger || log.tailBytes.value >= urgentAt { return work(once: true) }
+    if log.tailBytes.value >= urgentAt { return waitForCut(urgentAt) }
     // Each write until then would ask again, which is a lock. Before the worker is asked, which sets it back in the end.
     self.due.store(urgentAt, ordering: .relaxed)
     ask()
+  }
+
+  /// Waits until the tail begins anew, where the worker does not keep up: not for the turn, which the worker may have for the
+  /// merging that follows, nor for the runs to be written.
+  private func waitForCut(_ urgentAt: Int) {
+    ask()
+    while log.tailBytes.value >= urgentAt {
+      // It may have found no room, or there may be no thread: then it is done here, or is not to be done.
+      guard goesOn, dueAt == tailTrigger, worker.withLock({ $0.thread.isWorking }) else { return work(once: true) }
+      sleepFor(microseconds: 20)
+    }
   }
 
   /// Says anew when writers find the tail long.
@@ -206,10 +218,11 @@ final class Maintenance: @unchecked Sendable {
     guard state.manifest != nil, goesOn else { return true }
     release(&state)
     if log.tailBytes.value >= dueAt || loader.isOverBudget {
-      guard try checkpointIfRoom(&state) else { return true }
+      guard try checkpointIfRoom(&state, mergesLater: isInBackground) else { return true }
       return false
     }
     if once { return true }
+    if try mergeStep(&state) { return false }
     if log.space.freeCount < highWater, try compactStep(&state, leastGarbage: log.space.freeCount < lowWater ? 32 : 8) {
       return false
     }
@@ -341,9 +354,11 @@ final class Maintenance: @unchecked Sendable {
   func netGain(_ state: State) -> Int { state.gained - takenSegments.load(ordering: .relaxed) }
 
   /// - Returns: `false` where not even the reserve has room for the runs.
-  private func checkpointIfRoom(_ state: inout State, sealing: Sealing = .none) throws(StoreError) -> Bool {
+  private func checkpointIfRoom(
+    _ state: inout State, sealing: Sealing = .none, mergesLater: Bool = false
+  ) throws(StoreError) -> Bool {
     do throws(StoreError) {
-      try checkpoint(&state, sealing: sealing)
+      try checkpoint(&state, sealing: sealing, mergesLater: mergesLater)
       return true
     } catch {
       guard error == .full else { throw error }
