@@ -4,20 +4,31 @@ import Testing
 
 /// Merging of delta runs into base runs.
 @Suite struct MergingTests {
-  /// No checkpoint writes all of the base anew: a writer that waits for it would wait for all of that.
-  @Test func eachCheckpointMergesItsShare() throws {
-    let file = TemporaryFile()
+  private let file = TemporaryFile()
+  private let keys = 120_000
+
+  /// A store with some twenty base runs.
+  private func makeStore() throws -> Store {
     var options = StoreOptions()
     options.segmentSize = 128 << 10
-    let keys = 120_000
     let store = try Store.create(at: file.address, size: 64 << 20, options: options)
     for number in 0..<keys { try store.put([0], for: key(number), durability: .deferred) }
+    return store
+  }
+
+  private func overwriteSome(_ store: Store, round: Int, _ generator: inout SeededGenerator) throws {
+    for _ in 0..<1_000 { try store.put([UInt8(round)], for: key(generator.below(keys)), durability: .deferred) }
+    try store.persist()
+  }
+
+  /// No checkpoint writes all of the base anew: a writer that waits for it would wait for all of that.
+  @Test func eachCheckpointMergesItsShare() throws {
+    let store = try makeStore()
     var generator = SeededGenerator(seed: 20_261_127)
     let maintenance = store.maintenance
     var rewritten = 0
     for round in 1...60 {
-      for _ in 0..<1_000 { try store.put([UInt8(round)], for: key(generator.below(keys)), durability: .deferred) }
-      try store.persist()
+      try overwriteSome(store, round: round, &generator)
       try maintenance.turn.withLock { state in
         let before = Set(state.base.map(\.number))
         try maintenance.checkpoint(&state)
@@ -27,6 +38,38 @@ import Testing
         if round > 10 { #expect(new <= state.base.count / 2, "round \(round): \(new) of \(state.base.count)") }
         #expect(state.deltas.count <= maintenance.mostDeltas(state))
         rewritten += new
+      }
+    }
+    #expect(rewritten > 20)
+    #expect(store.count == keys)
+    try store.expectSound()
+    try store.close()
+  }
+
+  /// Whoever waits for the worker's checkpoint does not wait for merging: that is left to steps, each of a few runs.
+  @Test func mergingIsLeftToSteps() throws {
+    let store = try makeStore()
+    var generator = SeededGenerator(seed: 20_261_128)
+    let maintenance = store.maintenance
+    var rewritten = 0
+    for round in 1...60 {
+      try overwriteSome(store, round: round, &generator)
+      try maintenance.turn.withLock { state in
+        let before = state.base.map(\.number)
+        try maintenance.checkpoint(&state, mergesLater: true)
+        // What loading left is too much to be left.
+        if round > 10 { #expect(state.base.map(\.number) == before, "round \(round)") }
+        var last = Set(state.base.map(\.number))
+        var steps = 0
+        while try maintenance.mergeStep(&state) {
+          steps += 1
+          let new = state.base.count { !last.contains($0.number) }
+          #expect(new > 0 && new <= 6, "round \(round): \(new) runs by one step")
+          last = Set(state.base.map(\.number))
+          rewritten += new
+        }
+        if round > 10 { #expect(steps <= state.base.count / 3) }
+        #expect(state.deltas.count <= maintenance.mostDeltas(state))
       }
     }
     #expect(rewritten > 20)

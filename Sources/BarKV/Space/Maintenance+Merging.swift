@@ -20,16 +20,12 @@ extension Maintenance {
     try mergeRuns(&state) { state, steps in steps < 2 * state.base.count + 2 && takeDue(&state, most: most) }
   }
 
-  /// Makes a step of the merging that is due; whether there was one to make, and room for it.
+  /// Makes a step of the merging that is due; whether anything was merged.
   func mergeStep(_ state: inout State) throws(StoreError) -> Bool {
-    var made = false
     let most = mostDeltas(state)
-    let hasRoom = try mergeRuns(&state) { state, steps in
-      guard steps == 0, takeDue(&state, most: most) else { return false }
-      made = true
-      return true
-    }
-    return made && hasRoom
+    let before = state.runNumber
+    let hasRoom = try mergeRuns(&state) { state, steps in steps == 0 && takeDue(&state, most: most) }
+    return hasRoom && state.runNumber != before
   }
 
   /// Whether a step is due, which is then counted as made.
