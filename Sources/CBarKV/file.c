@@ -10,6 +10,14 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+// Younger than some C libraries.
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 int barkv_errno(void) { return errno; }
 
 int barkv_lock(int fd, bool exclusive) {
@@ -75,17 +83,9 @@ void barkv_populate_for_reading(const void *start, size_t count) {
   size_t within = (uintptr_t)start % (uintptr_t)sysconf(_SC_PAGESIZE);
   void *address = (char *)start - within;
   size_t length = count + within;
-#ifdef MADV_POPULATE_READ
   madvise(address, length, MADV_POPULATE_READ);
-#else
-  madvise(address, length, 22);
-#endif
 }
 
 void barkv_populate(void *address, size_t length) {
-#ifdef MADV_POPULATE_WRITE
   madvise(address, length, MADV_POPULATE_WRITE);
-#else
-  madvise(address, length, 23);
-#endif
 }

@@ -4,39 +4,18 @@ import Testing
 
 /// Reading a segment at opening: what counts is found among whatever an earlier use left.
 @Suite struct SegmentScanTests {
-  private let superblock: Superblock
-  private let header: SegmentHeader
+  private let segment: TestSegment
 
   init() throws {
-    superblock = Superblock(
-      geometry: try Geometry(regionBytes: 4 << 20, segmentSize: 256 << 10), seed: 7, identifier: (1, 2), created: 0)
-    header = SegmentHeader(
-      kind: .log, segment: 3, span: 1, generation: 1 << 32 | 5, baseSequence: 100, previousGeneration: 0)
+    segment = try TestSegment(regionBytes: 4 << 20, segmentSize: 256 << 10)
   }
 
-  private var start: Int { superblock.geometry.segmentOffset(header.segment) + Geometry.segmentHeaderBytes }
+  private var superblock: Superblock { segment.superblock }
+  private var header: SegmentHeader { segment.header }
+  private var start: Int { segment.start }
 
   private func scan(_ region: [UInt8]) -> SegmentScan {
-    unsafe region.withUnsafeBytes { region in
-      unsafe SegmentScan(
-        header, from: start, atLeast: header.baseSequence, region: region, superblock: superblock
-      ) { unsafe KeyHash.of($0, seed: superblock.seed) }
-    }
-  }
-
-  /// Lays a put over the region's bytes at `offset`; the bytes that it takes.
-  @discardableResult
-  private func lay(_ key: [UInt8], _ value: [UInt8], delta: UInt32, at offset: Int, in region: inout [UInt8]) -> Int {
-    let salt = header.salt(seed: superblock.seed)
-    unsafe region.withUnsafeMutableBytes { region in
-      unsafe key.withUnsafeBytes { key in
-        unsafe value.withUnsafeBytes { value in
-          unsafe Record.build(
-            region.baseAddress! + offset, delta: delta, key: key, value: value, kind: .put, isSettled: true, salt: salt)
-        }
-      }
-    }
-    return Record.lines(keyLength: key.count, valueLength: value.count) * lineSize
+    unsafe region.withUnsafeBytes { unsafe segment.scan($0, start..<Int.max) }
   }
 
   @Test func aSegmentFullOfAnythingCostsLittle() throws {
@@ -44,10 +23,10 @@ import Testing
     Seeds.announce(seed)
     var generator = SeededGenerator(seed: seed)
     var region = generator.bytes(superblock.geometry.regionBytes)
-    let first = lay(key(1), value(1, length: 100), delta: 1, at: start, in: &region)
+    let first = segment.lay(.put, key(1), value(1, length: 100), delta: 1, at: start, in: &region)
     // In front of it as many bytes of any kind as the bound lets through many times over.
     let last = superblock.geometry.segmentOffset(header.segment + 1) - 128 * lineSize
-    lay(generator.bytes(5000), value(2, length: 300), delta: 2, at: last, in: &region)
+    segment.lay(.put, generator.bytes(5000), value(2, length: 300), delta: 2, at: last, in: &region)
     let scan = scan(region)
     #expect(scan.entryParts.joined().map { scan.offset(of: $0) } == [start, last], "seed \(seed)")
     #expect(scan.gaps == [start + first..<last], "seed \(seed)")
@@ -60,8 +39,8 @@ import Testing
     let long = [UInt8](repeating: 1, count: 5000)
     var offset = start
     for number in 0..<3 {
-      let bytes = lay(
-        long + [UInt8(number)], value(number, length: 200), delta: UInt32(number), at: offset, in: &region)
+      let bytes = segment.lay(
+        .put, long + [UInt8(number)], value(number, length: 200), delta: UInt32(number), at: offset, in: &region)
       region[offset + bytes - 1] ^= 1
       offset += bytes
     }

@@ -14,6 +14,14 @@ struct BatchFragment: Equatable {
 
   static let encodedBytes = 20
 
+  /// The number of the first operation that follows.
+  var firstSequence: UInt64 { sequence &+ UInt64(first) }
+
+  /// Whether an operation with that number is among those that follow.
+  func covers(_ number: UInt64) -> Bool {
+    number >= firstSequence && number &- firstSequence < UInt64(count)
+  }
+
   /// Writes the 20 bytes at `target`.
   @unsafe
   func encode(to target: UnsafeMutableRawPointer) {

@@ -104,9 +104,7 @@ struct LogVerdict {
   private func isCutWithin(_ fragment: SegmentScan.Fragment, scan: SegmentScan, cut: Int) -> Bool {
     guard cut < scan.tail, !Mutant.keepsCutBatch.isActive else { return false }
     guard let next = scan.firstEntry(from: cut) else { return false }
-    let first = fragment.content.sequence &+ UInt64(fragment.content.first)
-    let sequence = next.sequence(base: scan.header.baseSequence)
-    return sequence >= first && sequence &- first < UInt64(fragment.content.count)
+    return fragment.content.covers(next.sequence(base: scan.header.baseSequence))
   }
 
   private mutating func cutOrphans(_ scans: [SegmentScan], order: [Int], next: [Int: Int]) -> Bool {

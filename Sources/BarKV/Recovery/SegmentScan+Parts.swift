@@ -59,13 +59,16 @@ extension SegmentScan {
   private mutating func count(_ next: SegmentScan) {
     guard let last = fragments.indices.last else { return }
     let content = fragments[last].content
-    let first = content.sequence &+ UInt64(content.first)
     let end = next.fragments.first?.offset ?? .max
     for entry in next.entryParts.joined() {
       let sequence = entry.sequence(base: header.baseSequence)
-      // They rise.
-      guard next.offset(of: entry) < end, sequence < first || sequence &- first < UInt64(content.count) else { return }
-      if sequence >= first { fragments[last].found += 1 }
+      guard next.offset(of: entry) < end else { return }
+      if content.covers(sequence) {
+        fragments[last].found += 1
+      } else if sequence >= content.firstSequence {
+        // They rise.
+        return
+      }
     }
   }
 }

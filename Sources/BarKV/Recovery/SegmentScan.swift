@@ -201,11 +201,7 @@ struct SegmentScan: Sendable {
           line: (offset - segmentOffset) / lineSize, hash: unsafe hash(key), delta: record.delta,
           isDelete: record.kind == .delete))
       if record.kind == .putExtent { extentRecords.append(offset) }
-      if let last = fragments.indices.last {
-        let content = fragments[last].content
-        let first = content.sequence &+ UInt64(content.first)
-        if sequence >= first, sequence &- first < UInt64(content.count) { fragments[last].found += 1 }
-      }
+      if let last = fragments.indices.last, fragments[last].content.covers(sequence) { fragments[last].found += 1 }
     }
   }
 }

@@ -6,7 +6,7 @@
 extension Maintenance {
   /// Merges delta runs, until at most `most` are left; a commit for every few runs.
   func mergeRuns(_ state: inout State, most: Int) throws(StoreError) {
-    try mergeRuns(&state) { state, steps in state.deltas.count > most && steps < 2 * state.base.count + 2 }
+    try mergeRuns(&state) { state, _ in state.deltas.count > most }
   }
 
   /// Merges the share of the base that is due when `added` delta runs have been written: all of it in the time of as many as
@@ -17,7 +17,7 @@ extension Maintenance {
     let most = mostDeltas(state)
     state.mergingDue += Double(state.base.count * added) / Double(most)
     if isLater, state.deltas.count <= min(2 * most, deltaRoom(state)) { return }
-    try mergeRuns(&state) { state, steps in steps < 2 * state.base.count + 2 && takeDue(&state, most: most) }
+    try mergeRuns(&state) { state, _ in takeDue(&state, most: most) }
   }
 
   /// Makes a step of the merging that is due; whether anything was merged.
@@ -45,13 +45,14 @@ extension Maintenance {
   /// So many base runs are written anew by one commit.
   private static var runsPerStep: Int { 3 }
 
-  /// Writes base runs anew, the oldest ones, a step at a time as long as `isDue` says so; it is told how many were done.
+  /// Writes base runs anew, the oldest ones, a step at a time as long as `isDue` says so; it is told how many were done. All of
+  /// the base twice over is the most.
   ///
   /// - Returns: whether there was room for all of them.
   @discardableResult
   private func mergeRuns(_ state: inout State, while isDue: (inout State, Int) -> Bool) throws(StoreError) -> Bool {
     var steps = 0
-    while isDue(&state, steps) {
+    while steps < 2 * state.base.count + 2, isDue(&state, steps) {
       steps += 1
       guard var manifest = state.manifest, manifest.checkpoint != nil else { return false }
       var (base, runNumber) = (state.base, state.runNumber)
